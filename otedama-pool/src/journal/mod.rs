@@ -1,0 +1,239 @@
+//! What must survive: entries appended durably, and read back at the start of the next life.
+
+use std::fmt::Debug;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use otedama_core::{Amount, Digest, Hash256, UnixTime, Weight};
+
+use crate::account::{Account, PoolName};
+use crate::ledger::{LedgerAccount, Transaction};
+
+/// Appends entries durably and gives them back. Calls block; a shell gives a journal a thread of its own.
+pub trait Journal: Debug + Send {
+    /// Begins a life of the process: a boot number that no earlier life of this journal had, durable on return.
+    ///
+    /// # Errors
+    /// [`JournalError`] if it cannot be written down.
+    fn begin(&mut self) -> Result<Life, JournalError>;
+
+    /// Appends all entries or none. On return they survive any crash.
+    ///
+    /// An entry whose key is there already changes nothing and is reported as [`Applied::AlreadyThere`].
+    ///
+    /// # Errors
+    /// [`JournalError`]; then none of the entries is there, or (after [`JournalError::Unknown`]) all may be.
+    fn append(&mut self, entries: &[Entry]) -> Result<Vec<Applied>, JournalError>;
+
+    /// Shows the shares of a pool, newest first, until the visitor breaks.
+    ///
+    /// # Errors
+    /// [`JournalError`] if they cannot be read.
+    fn shares(
+        &mut self,
+        pool: &PoolName,
+        visit: &mut dyn FnMut(&ShareRecord) -> ControlFlow<()>,
+    ) -> Result<(), JournalError>;
+
+    /// The blocks of a pool with their latest state, oldest first; only those whose fate is open if `open_only`.
+    ///
+    /// # Errors
+    /// [`JournalError`] if they cannot be read.
+    fn blocks(&mut self, pool: &PoolName, open_only: bool) -> Result<Vec<BlockRecord>, JournalError>;
+
+    /// The balances of a pool as the journal keeps them; always equal to the fold over [`bookings`](Self::bookings).
+    ///
+    /// # Errors
+    /// [`JournalError`] if they cannot be read.
+    fn balances(&mut self, pool: &PoolName) -> Result<Vec<Balance>, JournalError>;
+
+    /// Shows every transaction of a pool's books, oldest first.
+    ///
+    /// # Errors
+    /// [`JournalError`] if they cannot be read.
+    fn bookings(&mut self, pool: &PoolName, visit: &mut dyn FnMut(&Transaction)) -> Result<(), JournalError>;
+}
+
+/// One life of the process on one journal: with a sequence number it names a share for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Life {
+    /// The node of the pool; 0 on a single machine.
+    pub node: u16,
+    /// Grows with every start.
+    pub boot: u32,
+}
+
+/// The one key of a share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShareKey {
+    /// The node that accepted it.
+    pub node: u16,
+    /// The life in which it was accepted.
+    pub boot: u32,
+    /// Its number in that life.
+    pub sequence: u64,
+}
+
+/// Something to be written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Entry {
+    /// A share that is about to be answered "accepted".
+    Share(ShareRecord),
+    /// A block that is about to be submitted.
+    Candidate(Arc<Candidate>),
+    /// News of a block, with what it means for the books, applied together.
+    Block(BlockEvent),
+}
+
+/// An accepted share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShareRecord {
+    /// Its key.
+    pub key: ShareKey,
+    /// The pool.
+    pub pool: PoolName,
+    /// Who is credited.
+    pub account: Account,
+    /// Which of the account's machines; empty if it has no name.
+    pub worker: Arc<str>,
+    /// What it counts for.
+    pub weight: Weight,
+    /// The digest of its header.
+    pub digest: Digest,
+    /// The height that it worked on.
+    pub height: u32,
+    /// When it was accepted.
+    pub time: UnixTime,
+}
+
+/// A block as found, with the split that its window gives; keyed by its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The pool.
+    pub pool: PoolName,
+    /// Its id.
+    pub hash: Hash256,
+    /// Its height.
+    pub height: u32,
+    /// Who found it.
+    pub finder: Account,
+    /// The finder's machine.
+    pub worker: Arc<str>,
+    /// What its coinbase pays in all.
+    pub reward: Amount,
+    /// The pool's part.
+    pub fee: Amount,
+    /// The miners' parts; with the fee they add up to the reward.
+    pub credits: Vec<(Account, Amount)>,
+    /// Whether the coinbase itself pays the miners.
+    pub paid_by_coinbase: bool,
+    /// When it was found.
+    pub time: UnixTime,
+    /// The serialised block, for as long as it may have to be submitted again.
+    pub block: Box<[u8]>,
+}
+
+/// News of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockEvent {
+    /// The pool.
+    pub pool: PoolName,
+    /// The block.
+    pub hash: Hash256,
+    /// The number of this event in the block's life, from 1; with the hash it is the key.
+    pub ordinal: u32,
+    /// What became of it.
+    pub state: BlockState,
+    /// When this was noticed.
+    pub time: UnixTime,
+    /// What it means for the books.
+    pub booking: Option<Transaction>,
+}
+
+/// What became of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BlockState {
+    /// Found and written down; no node has confirmed it yet.
+    Found,
+    /// On the best chain of a node; credited, not yet mature.
+    Confirmed,
+    /// Deep enough that its coinbase can be spent. Final.
+    Matured,
+    /// Not on the best chain any more, or never; not credited. May come back.
+    Orphaned,
+    /// Given up on: every node refused it, or it is buried too deep to come back. Final.
+    Lost,
+}
+
+impl BlockState {
+    /// Whether nothing more can happen to the block.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Matured | Self::Lost)
+    }
+}
+
+/// A block and the latest that is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockRecord {
+    /// As found.
+    pub candidate: Arc<Candidate>,
+    /// The latest state.
+    pub state: BlockState,
+    /// The number of the latest event, 0 if there was none.
+    pub ordinal: u32,
+}
+
+/// What is in an account of the books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// The account.
+    pub account: LedgerAccount,
+    /// Its balance; that of [`LedgerAccount::Chain`] is what went out of it.
+    pub amount: Amount,
+}
+
+/// What an append did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Applied {
+    /// It is there now.
+    Applied,
+    /// It was there before.
+    AlreadyThere,
+}
+
+/// Why a journal failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// Another process holds it.
+    #[error("the journal {path} is in use by another process")]
+    InUse {
+        /// Where it is.
+        path: String,
+    },
+    /// Its files were made by another version, or by another program.
+    #[error("the journal {path} has the format {found}, not {expected}")]
+    Format {
+        /// Where it is.
+        path: String,
+        /// The version that it has.
+        found: i64,
+        /// The version that is read.
+        expected: i64,
+    },
+    /// The disk is full, read-only or broken. Nothing of the call was written.
+    #[error("the journal cannot be written: {0}")]
+    Storage(String),
+    /// The call failed in a way that leaves open whether it took effect.
+    #[error("it is unknown whether the journal was written: {0}")]
+    Unknown(String),
+    /// What was read makes no sense.
+    #[error("the journal is damaged: {0}")]
+    Damaged(String),
+    /// An entry contradicts what is there: the same key with other contents, or a booking that overdraws.
+    #[error("the entry contradicts the journal: {0}")]
+    Contradiction(String),
+}

@@ -1,0 +1,109 @@
+//! Where templates come from and blocks go to.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use otedama_core::Hash256;
+
+use crate::template::Template;
+
+/// A full node. Calls block; a shell gives each node a thread of its own.
+pub trait Node: Debug + Send + Sync {
+    /// What the operator calls it, for logs: an URL without credentials.
+    fn name(&self) -> &str;
+
+    /// Which chain it follows: `main`, `test`, `testnet4`, `signet` or `regtest`.
+    ///
+    /// # Errors
+    /// [`NodeError`] if the node does not answer or answers nonsense.
+    fn chain(&self) -> Result<String, NodeError>;
+
+    /// The tip of its best chain.
+    ///
+    /// # Errors
+    /// [`NodeError`] if the node does not answer or answers nonsense.
+    fn tip(&self) -> Result<Hash256, NodeError>;
+
+    /// A template on the tip.
+    ///
+    /// # Errors
+    /// [`NodeError`]; [`NodeError::NotReady`] while the node is starting, syncing or without peers.
+    fn template(&self) -> Result<Template, NodeError>;
+
+    /// Waits until `seen` is outdated, and returns the next template; `None` after `patience` without news.
+    ///
+    /// # Errors
+    /// [`NodeError`] as for [`template`](Self::template).
+    fn next_template(&self, seen: &Template, patience: Duration) -> Result<Option<Template>, NodeError>;
+
+    /// Hands in a serialised block. The answer is the node's first word, not the last: only [`block`](Self::block)
+    /// says whether the block is on the chain.
+    ///
+    /// # Errors
+    /// [`NodeError`] if it is unknown whether the node has seen the block.
+    fn submit(&self, block: &[u8]) -> Result<Submission, NodeError>;
+
+    /// Asks whether the node would take the block, proof of work aside. `None` if it cannot say.
+    ///
+    /// # Errors
+    /// [`NodeError`] if the node does not answer.
+    fn propose(&self, block: &[u8]) -> Result<Option<Submission>, NodeError>;
+
+    /// What the node knows of a block; `None` if it never heard of it.
+    ///
+    /// # Errors
+    /// [`NodeError`] if the node does not answer or answers nonsense.
+    fn block(&self, hash: Hash256) -> Result<Option<BlockStatus>, NodeError>;
+}
+
+/// A node's first word on a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Submission {
+    /// It took the block, or had it already.
+    Known,
+    /// It keeps the block, on a branch that is not its best.
+    Inconclusive,
+    /// It refused the block, for this reason.
+    Refused(String),
+}
+
+/// Where a block stands in a node's view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockStatus {
+    /// Its height.
+    pub height: u32,
+    /// Blocks from it to the tip, itself included; `None` if it is not on the best chain.
+    pub confirmations: Option<u32>,
+}
+
+/// Why a node did not answer a question.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// It could not be reached, or the answer did not come in time. The node or the network is at fault.
+    #[error("node unreachable: {0}")]
+    Unreachable(String),
+    /// It does not accept the credentials. The configuration is at fault.
+    #[error("node refuses the credentials")]
+    Unauthorized,
+    /// It is starting, syncing or without peers; it will answer later.
+    #[error("node not ready: {message} ({code})")]
+    NotReady {
+        /// The JSON-RPC error code.
+        code: i64,
+        /// The node's own words.
+        message: String,
+    },
+    /// It answered with an error.
+    #[error("node error {code}: {message}")]
+    Refused {
+        /// The JSON-RPC error code.
+        code: i64,
+        /// The node's own words.
+        message: String,
+    },
+    /// Its answer makes no sense. The node is at fault.
+    #[error("node answers nonsense: {0}")]
+    Malformed(String),
+}
