@@ -267,8 +267,7 @@ fn assemble(source: &BitcoinSource, version: u32, root: &Hash256, ntime: u32, no
     bytes[68..72].copy_from_slice(&ntime.to_le_bytes());
     bytes[72..76].copy_from_slice(&source.nbits.to_bits().to_le_bytes());
     bytes[76..].copy_from_slice(&nonce.to_le_bytes());
-    // 80 bytes always fit.
-    Header::new(&bytes).unwrap_or_else(|| unreachable!("an 80-byte header fits into {} bytes", Header::MAX))
+    Header::from(bytes)
 }
 
 #[cfg(test)]

@@ -59,6 +59,15 @@ impl Header {
     }
 }
 
+impl From<[u8; 80]> for Header {
+    /// The header of Bitcoin and its relatives.
+    fn from(header: [u8; 80]) -> Self {
+        let mut bytes = [0; Self::MAX];
+        bytes[..80].copy_from_slice(&header);
+        Self { len: 80, bytes }
+    }
+}
+
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Header({})", crate::hex::Hex(self.as_bytes()))
@@ -185,6 +194,7 @@ mod tests {
     #[test]
     fn a_nonce_goes_into_its_hole() {
         let header = Header::new(&[0xaa; 80]).unwrap();
+        assert_eq!(header, Header::from([0xaa; 80]));
         let with = header.with_nonce(Algorithm::SHA256D, 0x0102_0304);
         assert_eq!(with.as_bytes()[76..], [4, 3, 2, 1]);
         assert_eq!(with.as_bytes()[..76], [0xaa; 76]);
