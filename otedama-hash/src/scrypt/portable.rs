@@ -1,0 +1,79 @@
+//! scrypt in plain Rust: one header at a time over one scratchpad, nothing allocated per hash.
+
+use otedama_core::{Algorithm, Digest, Header, Work};
+
+use super::pbkdf2::Password;
+use super::{Block, N, Scratchpad};
+
+/// The kernel: see [`super::Search`].
+pub(super) fn search(work: &Work, scratchpad: &mut Scratchpad, first: u32, count: u32, found: &mut Vec<u32>) {
+    for offset in 0..count {
+        let nonce = first.wrapping_add(offset);
+        let header = work.header.with_nonce(Algorithm::SCRYPT, u64::from(nonce));
+        if Algorithm::SCRYPT.meets(&digest(&header, scratchpad), work.target) {
+            found.push(nonce);
+        }
+    }
+}
+
+/// scrypt with the header as password and as salt.
+pub(super) fn digest(header: &Header, scratchpad: &mut Scratchpad) -> Digest {
+    let password = Password::new(header.as_bytes());
+    let mut block = password.expand(header.as_bytes());
+    mix(&mut block, &mut scratchpad.0);
+    Digest::new(password.reduce(&block))
+}
+
+/// ROMix (RFC 7914, section 5) over the first N blocks of `memory`.
+fn mix(block: &mut Block, memory: &mut [Block]) {
+    for slot in memory.iter_mut().take(N) {
+        *slot = *block;
+        mix_block(block);
+    }
+    for _ in 0..N {
+        let chosen = &memory[block[16] as usize % N];
+        for (word, other) in block.iter_mut().zip(chosen) {
+            *word ^= other;
+        }
+        mix_block(block);
+    }
+}
+
+/// BlockMix (RFC 7914, section 4) with r = 1: two halves, each salted with the other.
+fn mix_block(block: &mut Block) {
+    let (low, high) = block.split_at_mut(16);
+    if let (Some(low), Some(high)) = (low.first_chunk_mut(), high.first_chunk_mut()) {
+        xor_salsa(low, high);
+        xor_salsa(high, low);
+    }
+}
+
+/// `into ^= other`, then Salsa20/8 (RFC 7914, section 3) of it.
+#[inline(always)]
+fn xor_salsa(into: &mut [u32; 16], other: &[u32; 16]) {
+    for (word, other) in into.iter_mut().zip(other) {
+        *word ^= other;
+    }
+    let mut x = *into;
+    for _ in 0..4 {
+        quarter::<0, 4, 8, 12>(&mut x);
+        quarter::<5, 9, 13, 1>(&mut x);
+        quarter::<10, 14, 2, 6>(&mut x);
+        quarter::<15, 3, 7, 11>(&mut x);
+        quarter::<0, 1, 2, 3>(&mut x);
+        quarter::<5, 6, 7, 4>(&mut x);
+        quarter::<10, 11, 8, 9>(&mut x);
+        quarter::<15, 12, 13, 14>(&mut x);
+    }
+    for (word, mixed) in into.iter_mut().zip(x) {
+        *word = word.wrapping_add(mixed);
+    }
+}
+
+#[inline(always)]
+fn quarter<const A: usize, const B: usize, const C: usize, const D: usize>(x: &mut [u32; 16]) {
+    x[B] ^= x[A].wrapping_add(x[D]).rotate_left(7);
+    x[C] ^= x[B].wrapping_add(x[A]).rotate_left(9);
+    x[D] ^= x[C].wrapping_add(x[B]).rotate_left(13);
+    x[A] ^= x[D].wrapping_add(x[C]).rotate_left(18);
+}

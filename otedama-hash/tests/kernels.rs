@@ -1,0 +1,235 @@
+//! Every kernel that this CPU can run equals the oracle: one test for all of them.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use otedama_core::{Algorithm, AlgorithmSpec, Generation, Header, Seed, Solution, Target, Work};
+use otedama_hash::{HashError, Kernel, KernelError, NonceRange, ScanError, Stop, Unsupported, oracle};
+use proptest::prelude::*;
+
+const ALGORITHMS: [Algorithm; 2] = [Algorithm::SHA256D, Algorithm::SCRYPT];
+
+/// How many nonces a range of the tests has at most: the oracle is slow, and slower still in an interpreter.
+fn most(algorithm: Algorithm) -> u64 {
+    match (algorithm == Algorithm::SCRYPT, cfg!(miri)) {
+        (false, false) => 5000,
+        (false, true) => 20,
+        (true, false) => 20,
+        (true, true) => 1,
+    }
+}
+
+fn kernels() -> impl Iterator<Item = Kernel> {
+    ALGORITHMS.into_iter().flat_map(Kernel::available)
+}
+
+fn work(algorithm: Algorithm, header: [u8; 80], target: Target) -> Work {
+    Work::new(algorithm, Header::from(header), target).with_generation(Generation(7))
+}
+
+/// The check that every kernel has to pass, on whatever work and range.
+fn equals_the_oracle(kernel: Kernel, work: &Work, range: NonceRange) {
+    let mut found = vec![Solution::new(Generation(1), 1)];
+    let scanned = kernel.scanner().scan(work, range, &Stop::new(), &mut found).unwrap();
+    assert_eq!(scanned.hashes, range.count, "{kernel}");
+    let before = found.remove(0);
+    assert_eq!(before, Solution::new(Generation(1), 1), "what was there before stays");
+    let expected: Vec<_> = oracle::scan(work, range)
+        .unwrap()
+        .into_iter()
+        .map(|nonce| Solution::new(work.generation, nonce))
+        .collect();
+    assert_eq!(found, expected, "{kernel} {range:?} {work:?}");
+}
+
+/// A target that about one nonce in `2^bits` meets.
+fn one_in(bits: usize) -> Target {
+    let mut bytes = [0xff; 32];
+    bytes[..bits / 8].fill(0);
+    bytes[bits / 8] = 0xff >> (bits % 8);
+    Target::from_be_bytes(bytes)
+}
+
+#[test]
+fn every_algorithm_has_a_portable_kernel() {
+    for algorithm in ALGORITHMS {
+        let kernel = Kernel::find(algorithm, "portable").unwrap();
+        assert_eq!((kernel.algorithm(), kernel.name()), (algorithm, "portable"));
+        assert!(Kernel::available(algorithm).contains(&kernel));
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "thousands of nonces")]
+fn every_kernel_passes_its_self_test() {
+    for kernel in kernels() {
+        assert_eq!(kernel.self_test(), Ok(()), "{kernel}");
+    }
+}
+
+#[test]
+fn every_kernel_at_the_edges() {
+    let wide = 1 << 32;
+    for kernel in kernels() {
+        let few = most(kernel.algorithm()).min(9);
+        for target in [Target::ZERO, Target::MAX, one_in(1), one_in(8)] {
+            let work = work(kernel.algorithm(), [0x5a; 80], target);
+            for start in [0, 1, wide - 1, wide - few / 2, wide, wide + 3] {
+                for count in [0, 1, few] {
+                    equals_the_oracle(kernel, &work, NonceRange::new(start, count));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_target_that_a_digest_just_meets_is_met_and_the_next_harder_is_not() {
+    for kernel in kernels() {
+        let algorithm = kernel.algorithm();
+        let header = Header::from([0x33; 80]).with_nonce(algorithm, 77);
+        let reached = algorithm.reached(&oracle::digest(algorithm, header.as_bytes()).unwrap());
+        let mut harder = reached.to_be_bytes();
+        let low = harder.iter().rposition(|byte| *byte != 0).unwrap();
+        harder[low] -= 1;
+        harder[low + 1..].fill(0xff);
+        for (target, hits) in [(reached, 1), (Target::from_be_bytes(harder), 0)] {
+            let mut found = Vec::new();
+            let work = work(algorithm, [0x33; 80], target);
+            kernel.scanner().scan(&work, NonceRange::new(77, 1), &Stop::new(), &mut found).unwrap();
+            assert_eq!(found.len(), hits, "{kernel}");
+        }
+    }
+}
+
+#[test]
+fn one_scanner_serves_one_work_after_the_other() {
+    for kernel in kernels() {
+        let mut scanner = kernel.scanner();
+        scanner.prepare(&Seed([0; 32])).unwrap();
+        for byte in 0..3 {
+            let work = work(kernel.algorithm(), [byte; 80], Target::MAX);
+            let mut found = Vec::new();
+            scanner.scan(&work, NonceRange::new(5, 2), &Stop::new(), &mut found).unwrap();
+            let nonces: Vec<_> = found.iter().map(|solution| solution.nonce).collect();
+            assert_eq!(nonces, [5, 6], "{kernel}");
+        }
+    }
+}
+
+#[test]
+fn a_stop_ends_a_scan_within_its_interval() {
+    for kernel in kernels() {
+        let work = work(kernel.algorithm(), [1; 80], Target::ZERO);
+        let stop = Stop::new();
+        stop.request();
+        let scanned = kernel.scanner().scan(&work, NonceRange::new(0, 1 << 32), &stop, &mut Vec::new());
+        assert_eq!(scanned.map(|scanned| scanned.hashes), Ok(0), "{kernel}");
+        assert!(kernel.stop_interval() > 0);
+    }
+}
+
+/// A stop from another thread ends a scan that would take hours, and the scan says how far it came.
+#[test]
+#[cfg_attr(miri, ignore = "would interpret for minutes")]
+fn a_stop_from_outside_ends_a_running_scan() {
+    for kernel in kernels() {
+        let work = work(kernel.algorithm(), [2; 80], one_in(9));
+        let stop = Stop::new();
+        let reached = AtomicU64::new(0);
+        let started = Barrier::new(2);
+        let mut found = Vec::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                started.wait();
+                let scanned =
+                    kernel.scanner().scan(&work, NonceRange::all(kernel.algorithm()), &stop, &mut found);
+                reached.store(scanned.unwrap().hashes, Ordering::Relaxed);
+            });
+            started.wait();
+            stop.request();
+        });
+        let reached = reached.into_inner();
+        assert!(reached < 1 << 32, "{kernel}");
+        let tried = NonceRange::new(0, reached.min(most(kernel.algorithm())));
+        let nonces: Vec<_> = found.iter().map(|s| s.nonce).take_while(|nonce| *nonce < tried.count).collect();
+        assert_eq!(nonces, oracle::scan(&work, tried).unwrap(), "{kernel}");
+    }
+}
+
+#[test]
+fn work_for_another_scanner_is_refused() {
+    for kernel in kernels() {
+        let scan = |work: &Work| {
+            kernel.scanner().scan(work, NonceRange::new(0, 1), &Stop::new(), &mut Vec::new()).map(|_| ())
+        };
+        let other = ALGORITHMS.into_iter().find(|other| *other != kernel.algorithm()).unwrap();
+        let refused = ScanError::WrongAlgorithm { scanner: kernel.algorithm(), work: other };
+        assert_eq!(scan(&work(other, [0; 80], Target::MAX)), Err(refused));
+        for found in [0, 79, 81, 192] {
+            let header = Header::new(&vec![0; found]).unwrap();
+            let refused = ScanError::Header(HashError::Length { expected: 80, found });
+            assert_eq!(scan(&Work::new(kernel.algorithm(), header, Target::MAX)), Err(refused));
+        }
+    }
+}
+
+#[test]
+fn unknown_names_are_answered_with_the_known_ones() {
+    let error = Kernel::find(Algorithm::SHA256D, "sse9").unwrap_err();
+    let KernelError::Unknown { known, .. } = &error else { panic!("{error:?}") };
+    assert!(known.contains(&"portable"));
+    assert_eq!(error.to_string(), format!("no kernel \"sse9\" for sha256d; known: {}", known.join(", ")));
+
+    static OTHER: AlgorithmSpec = AlgorithmSpec::bitcoin_like("other", Target::MAX);
+    let other = Algorithm::new(&OTHER);
+    assert_eq!(Kernel::find(other, "portable"), Err(KernelError::Unsupported(Unsupported(other))));
+    assert_eq!(Kernel::available(other), []);
+}
+
+fn any_header() -> impl Strategy<Value = [u8; 80]> {
+    any::<([u8; 32], [u8; 32], [u8; 16])>().prop_map(|(one, two, three)| {
+        let mut header = [0; 80];
+        header[..32].copy_from_slice(&one);
+        header[32..64].copy_from_slice(&two);
+        header[64..].copy_from_slice(&three);
+        header
+    })
+}
+
+fn any_target() -> impl Strategy<Value = Target> {
+    prop_oneof![
+        Just(Target::ZERO),
+        Just(Target::MAX),
+        (0usize..14).prop_map(one_in),
+        any::<[u8; 32]>().prop_map(Target::from_be_bytes),
+    ]
+}
+
+/// Starts anywhere, often close to the end so that the range wraps.
+fn any_start() -> impl Strategy<Value = u64> {
+    prop_oneof![any::<u64>(), 0..1u64 << 32, (1u64 << 32) - 40..1 << 32]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: if cfg!(miri) { 1 } else { 48 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn every_kernel_equals_the_oracle(
+        header in any_header(),
+        target in any_target(),
+        start in any_start(),
+        count in any::<u64>(),
+    ) {
+        for kernel in kernels() {
+            let range = NonceRange::new(start, count % (most(kernel.algorithm()) + 1));
+            equals_the_oracle(kernel, &work(kernel.algorithm(), header, target), range);
+        }
+    }
+}
