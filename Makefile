@@ -1,0 +1,150 @@
+# Everything a contributor runs. Each target installs what it needs and is quick when that is there already.
+#
+#   make demo       build the binary and mine three blocks of each algorithm on the embedded chain
+#   make test       all that must hold before a change lands; what CI runs
+#   make lint       the part of it that needs no running program
+#   make bench      criterion benches
+#   make ratios     our kernels over named baselines     (make -s ratios  ONLY="sha256d scrypt")
+#   make figures    speed of what is not a kernel        (make -s figures ONLY="v1-submit journal")
+#   make nightly    the slow part: long fuzzing, all of Miri, the oldest compiler, licences, the full packaging check
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+CARGO ?= cargo
+ALGORITHMS ?= sha256d scrypt
+DEMO ?= --blocks 3 --timeout 120
+FUZZ_SECONDS ?= 5
+ONLY ?=
+
+export RUSTDOCFLAGS ?= -D warnings
+export CARGO_TERM_PROGRESS_WHEN ?= never
+
+step = @printf '\n== %s == %s\n' "$$(date +%H:%M:%S)" '$(1)'
+
+.PHONY: help
+help:
+	@sed -n '3,/^$$/s/^#  *//p' Makefile
+
+# ---- running ---------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo:
+	@.ci/setup build
+	$(CARGO) build --release -p otedama-cli
+	@for algorithm in $(ALGORITHMS); do \
+	    printf '\n== demo: %s ==\n' "$$algorithm"; \
+	    $(CARGO) run --release --quiet -p otedama-cli --bin otedama -- demo --algorithm "$$algorithm" $(DEMO); \
+	done
+
+# ---- testing ---------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: lint features cross package unit miri fuzz
+	$(call step,all green)
+
+.PHONY: lint
+lint: fmt clippy doc purity tidy licences
+
+.PHONY: fmt
+fmt:
+	@.ci/setup rust build
+	$(call step,formatting)
+	$(CARGO) fmt --all --check
+
+.PHONY: clippy
+clippy:
+	$(call step,clippy)
+	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
+
+.PHONY: doc
+doc:
+	$(call step,documentation)
+	$(CARGO) doc --workspace --no-deps --all-features --locked
+
+.PHONY: purity
+purity:
+	$(call step,who may import whom)
+	.ci/purity
+
+.PHONY: tidy
+tidy:
+	$(call step,tidy)
+	$(CARGO) test -p otedama-core --test tidy --locked
+
+.PHONY: licences
+licences:
+	$(call step,licences and sources of dependencies)
+	.ci/licences
+
+.PHONY: features
+features:
+	$(call step,each feature alone)
+	.ci/features
+
+.PHONY: cross
+cross:
+	@.ci/setup targets
+	$(call step,other targets)
+	.ci/cross
+
+.PHONY: package
+package:
+	$(call step,packages as they would be published)
+	$(CARGO) publish --workspace --dry-run --no-verify --allow-dirty --locked
+
+.PHONY: unit
+unit:
+	@.ci/setup nodes
+	$(call step,tests)
+	$(CARGO) test --workspace --all-features --locked
+
+.PHONY: miri
+miri:
+	@.ci/setup nightly
+	$(call step,Miri: portable kernels)
+	.ci/miri quick
+
+.PHONY: fuzz
+fuzz:
+	@.ci/setup nightly fuzz
+	$(call step,fuzzing for $(FUZZ_SECONDS) s per target)
+	.ci/fuzz $(FUZZ_SECONDS)
+
+# ---- measuring -------------------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench:
+	@.ci/setup build
+	$(CARGO) bench -p otedama-benches
+
+.PHONY: ratios
+ratios:
+	@.ci/setup build >&2
+	@$(CARGO) run --release --quiet -p otedama-benches --bin ratios -- $(ONLY)
+
+.PHONY: figures
+figures:
+	@.ci/setup build >&2
+	@$(CARGO) build --release --quiet -p otedama-cli
+	@$(CARGO) run --release --quiet -p otedama-benches --bin figures -- $(ONLY)
+
+# ---- the slow part ---------------------------------------------------------------------------------------------
+
+.PHONY: nightly
+nightly: test
+	@.ci/setup deny oldest
+	$(call step,the oldest compiler)
+	.ci/oldest
+	$(call step,cargo-deny)
+	$(CARGO) deny --all-features check
+	$(call step,packages built from what would be published)
+	$(CARGO) publish --workspace --dry-run --allow-dirty --locked
+	$(call step,property tests with many cases)
+	PROPTEST_CASES=20000 $(CARGO) test --release --workspace --all-features --locked
+	$(call step,Miri: whole crates)
+	.ci/miri whole
+	$(call step,fuzzing for ten minutes per target)
+	.ci/fuzz 600
