@@ -1,0 +1,72 @@
+//! Why a session must end.
+
+/// Why a session must end: the peer is cut after what `poll_transmit` still yields.
+///
+/// Mistakes that a peer can be told about (a bad share, an unknown method) never end a session.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The peer sent a line longer than the limit.
+    #[error("line is longer than {limit} bytes")]
+    LineTooLong {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The peer sent too many lines in a row that are no messages.
+    #[error("more than {limit} malformed lines in a row")]
+    Malformed {
+        /// The limit, in lines.
+        limit: u32,
+    },
+    /// The peer speaks another protocol.
+    #[error("the peer speaks {0}, not Stratum")]
+    NotStratum(Foreign),
+    /// The client did not subscribe in time.
+    #[error("no subscription in time")]
+    SubscribeTimeout,
+    /// The client had no worker authorised in time.
+    #[error("no authorised worker in time")]
+    AuthorizeTimeout,
+    /// The peer began a line and did not end it in time.
+    #[error("a line was not ended in time")]
+    LineTimeout,
+    /// The peer said nothing for too long.
+    #[error("the peer went silent")]
+    Silent,
+    /// The peer does not read what it is sent.
+    #[error("more than {limit} bytes wait to be sent")]
+    OutputFull {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// More happened than the embedder took with `poll_event`: a flood by the peer, or misuse.
+    #[error("more than {limit} events wait to be taken")]
+    EventsFull {
+        /// The limit, in events.
+        limit: usize,
+    },
+}
+
+/// Protocols that are recognised by their first bytes where Stratum was expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Foreign {
+    /// A TLS handshake.
+    #[error("TLS")]
+    Tls,
+    /// An HTTP request.
+    #[error("HTTP")]
+    Http,
+    /// A PROXY protocol header, version 1 or 2.
+    #[error("the PROXY protocol")]
+    Proxy,
+}
+
+/// Why a job cannot be written for a dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The dialect has no message for this kind of header.
+    #[error("this kind of job has no form in the dialect")]
+    Unsupported,
+}

@@ -1,0 +1,65 @@
+//! Everything that a peer drives has a limit, and all of them are here.
+
+use core::time::Duration;
+
+/// The most parameters that a Stratum V1 message may have; the longest message in use (`mining.notify`) has nine.
+pub const MAX_PARAMS: usize = 16;
+
+/// The longest request id that is answered, in bytes of JSON. A UUID with its quotes has 38.
+pub const MAX_ID: usize = 64;
+
+/// What a client may make a [`ServerSession`](crate::ServerSession) hold, and how long it may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of a line without its line end; 16 KiB. A longer one ends the session.
+    pub line: usize,
+    /// How deep arrays and objects may lie in each other; 16. The deepest message in use has four levels.
+    pub nesting: usize,
+    /// Malformed lines in a row that are answered; 16. One more ends the session.
+    pub malformed_lines: u32,
+    /// Requests that may wait for the embedder's answer; 1024. Shares beyond are refused as
+    /// [`Overloaded`](otedama_core::Reject::Overloaded).
+    pub pending_answers: usize,
+    /// Events that may wait for the embedder; 4096. More end the session.
+    pub events: usize,
+    /// Bytes that may wait to be sent; 256 KiB. More end the session: the client does not read.
+    pub output: usize,
+    /// Names that a connection may try to authorise; 256. Further ones are refused.
+    pub workers: usize,
+    /// Bytes of a user name; 256. A longer one is refused, as is one with control characters.
+    pub user_name: usize,
+    /// Bytes of a password; 256. A longer one is refused.
+    pub password: usize,
+    /// Bytes that are kept of what the client calls itself; 128.
+    pub agent: usize,
+    /// How long after the connection `mining.subscribe` may come; 15 s.
+    pub subscribe: Duration,
+    /// How long after the connection a worker must be authorised; 60 s. Waiting for the embedder does not count.
+    pub authorize: Duration,
+    /// How long a line may take from its first byte to its end; 30 s.
+    pub line_time: Duration,
+    /// How long a client may say nothing at all; 3 h, since a hard share may take long.
+    pub silence: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            line: 16 * 1024,
+            nesting: 16,
+            malformed_lines: 16,
+            pending_answers: 1024,
+            events: 4096,
+            output: 256 * 1024,
+            workers: 256,
+            user_name: 256,
+            password: 256,
+            agent: 128,
+            subscribe: Duration::from_secs(15),
+            authorize: Duration::from_secs(60),
+            line_time: Duration::from_secs(30),
+            silence: Duration::from_secs(3 * 60 * 60),
+        }
+    }
+}

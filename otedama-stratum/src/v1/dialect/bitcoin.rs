@@ -1,0 +1,139 @@
+//! The dialect of Bitcoin, Litecoin and their relatives: what stands in notify and submit.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use core::cmp::Ordering;
+use core::fmt::Write as _;
+
+use otedama_core::{
+    Algorithm, BitcoinSource, ChannelId, Difficulty, Extranonce, Hash256, HexError, JobId, Reject, Share,
+    Target, hex,
+};
+
+use crate::v1::json::Items;
+
+/// `mining.submit` with its fields still as text.
+#[derive(Debug)]
+pub(crate) struct Submit<'a> {
+    pub(crate) worker: Cow<'a, str>,
+    job: Cow<'a, str>,
+    extranonce2: Cow<'a, str>,
+    ntime: Cow<'a, str>,
+    nonce: Cow<'a, str>,
+    version_bits: Option<Cow<'a, str>>,
+}
+
+/// Why the fields of a submit are no share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadShare {
+    #[error("submit takes worker, job id, extranonce2, ntime, nonce and perhaps version bits, all strings")]
+    Fields,
+    #[error("{field}: {error}")]
+    Hex { field: &'static str, error: HexError },
+    #[error(transparent)]
+    Reject(#[from] Reject),
+}
+
+impl<'a> Submit<'a> {
+    pub(crate) fn read(params: &Items<'a>) -> Option<Self> {
+        let version_bits = match params.get(5) {
+            bits if bits.is_null() => None,
+            bits => Some(bits.text()?),
+        };
+        Some(Self {
+            worker: params.text(0)?,
+            job: params.text(1)?,
+            extranonce2: params.text(2)?,
+            ntime: params.text(3)?,
+            nonce: params.text(4)?,
+            version_bits,
+        })
+    }
+
+    /// The share that it claims. Its extranonce2 must have the announced length.
+    pub(crate) fn share(&self, terms: Announced) -> Result<Share, BadShare> {
+        let job = job_id(&self.job).ok_or(Reject::UnknownJob)?;
+        let field = |field| move |error| BadShare::Hex { field, error };
+        let extranonce2 = Extranonce::from_hex(&self.extranonce2).map_err(field("extranonce2"))?;
+        if extranonce2.len() != terms.extranonce2_len {
+            let (expected, found) = (terms.extranonce2_len, extranonce2.len());
+            return Err(Reject::Extranonce2Length { expected, found }.into());
+        }
+        let ntime = hex::decode_u32(self.ntime.as_bytes()).map_err(field("ntime"))?;
+        let nonce = hex::decode_u32(self.nonce.as_bytes()).map_err(field("nonce"))?;
+        let bits = self.version_bits.as_ref().map(|bits| hex::decode_u32(bits.as_bytes()));
+        let bits = bits.transpose().map_err(field("version bits"))?;
+        let mut share = Share::new(ChannelId(0), job, extranonce2, ntime, u64::from(nonce));
+        // Some firmware sends zero bits where nothing was negotiated: nothing is rolled.
+        share.version_bits = bits.filter(|bits| *bits != 0 || terms.version_mask != 0);
+        Ok(share)
+    }
+}
+
+/// What the connection was told about the shape of shares.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Announced {
+    pub(crate) extranonce2_len: usize,
+    pub(crate) version_mask: u32,
+}
+
+/// A job id as this server writes them: hex without leading zeros.
+fn job_id(text: &str) -> Option<JobId> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let leading = text.len() > 1 && text.starts_with('0');
+    if !digits || leading {
+        return None;
+    }
+    u32::from_str_radix(text, 16).ok().map(JobId)
+}
+
+/// Everything of `mining.notify` between the job id and the clean flag, with its commas.
+pub(crate) fn notify_body(out: &mut String, source: &BitcoinSource) {
+    out.push_str(",\"");
+    hex::encode_into(&swapped(&source.previous), out);
+    for half in [&source.coinbase.prefix, &source.coinbase.suffix] {
+        out.push_str("\",\"");
+        hex::encode_into(half, out);
+    }
+    out.push_str("\",[");
+    for (index, sibling) in source.merkle_path.iter().enumerate() {
+        out.push_str(if index == 0 { "\"" } else { ",\"" });
+        hex::encode_into(sibling.as_internal(), out);
+        out.push('"');
+    }
+    let (version, nbits, ntime) = (source.version, source.nbits, source.ntime);
+    // Writing to a string cannot fail.
+    let _ = write!(out, "],\"{version:08x}\",\"{nbits}\",\"{ntime:08x}\"");
+}
+
+/// The id of a block with the bytes of each 32-bit word reversed, as `mining.notify` has it. Its own inverse.
+fn swapped(hash: &Hash256) -> [u8; 32] {
+    let mut bytes = *hash.as_internal();
+    for word in bytes.chunks_exact_mut(4) {
+        word.reverse();
+    }
+    bytes
+}
+
+/// The number of `mining.set_difficulty` for a share target: the miner's reading of it is never easier.
+///
+/// A target that came from such a number gives a number that reads as exactly that target.
+pub(crate) fn difficulty_number(algorithm: Algorithm, target: Target) -> f64 {
+    let read = |number| Difficulty::from_f64(algorithm, number).map_or(Target::ZERO, Difficulty::target);
+    let mut number = Difficulty::from_target(algorithm, target).as_f64().min(f64::MAX);
+    // The quotient of two rounded numbers is off by a few units in the last place at most.
+    for _ in 0..8 {
+        match read(number).cmp(&target) {
+            Ordering::Equal => break,
+            Ordering::Greater => number = number.next_up(),
+            Ordering::Less if read(number.next_down()) <= target => number = number.next_down(),
+            Ordering::Less => break,
+        }
+    }
+    number
+}
+
+/// The target of a suggested difficulty; `None` if the number is none.
+pub(crate) fn suggested(algorithm: Algorithm, number: f64) -> Option<Target> {
+    Difficulty::from_f64(algorithm, number).ok().map(Difficulty::target)
+}

@@ -1,0 +1,3 @@
+//! What the messages of each family of coins mean.
+
+pub(crate) mod bitcoin;
