@@ -1,1 +1,49 @@
 #![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod args;
+mod cmd;
+mod config;
+mod failure;
+mod log;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Cli, Command, ConfigCommand};
+use crate::failure::Failure;
+
+/// Runs the command line `args`, the program's name first, in this process, and returns its exit code: 0 done,
+/// 1 failed, 2 usage or configuration, 3 time-out, 130 interrupted.
+///
+/// Results go to standard output, everything else to standard error. Logging is started once for the process, so a
+/// second call in one process fails.
+#[must_use]
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed output is no reason to fail.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match log::start(&cli.log).and_then(|()| dispatch(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !matches!(failure, Failure::OutputClosed) {
+                eprintln!("otedama: {failure}");
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Config(ConfigCommand::Validate { file }) => cmd::config::validate(&file),
+        Command::Version => cmd::version::run(),
+    }
+}

@@ -1,0 +1,23 @@
+//! `otedama config`: what a file, with the environment over it, comes to.
+
+use std::io::{self, Write as _};
+
+use crate::config::{Config, MineConfig};
+use crate::failure::Failure;
+
+pub(crate) fn validate(file: &str) -> Result<(), Failure> {
+    let config = Config::load(file)?;
+    if config.pools.is_empty() && config.mine == MineConfig::default() {
+        return Err(config.refuse("configures neither a pool nor a miner").into());
+    }
+    let mut out = io::stdout().lock();
+    for pool in &config.pools {
+        let what = pool.coin.unwrap_or("devnet");
+        let algorithm = pool.algorithm;
+        writeln!(out, "valid: pool {} on {what} with {algorithm}", pool.name)?;
+    }
+    if config.mine != MineConfig::default() {
+        writeln!(out, "valid: miner")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! The configuration: YAML, with the environment over the file, read strictly.
+//!
+//! An unknown key is an error that names the nearest known one. Amounts and percentages are exact. All problems are
+//! reported at once, each with its line or its variable.
+
+mod env;
+mod mine;
+mod node;
+mod pool;
+mod problem;
+mod read;
+mod yaml;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+
+use otedama_core::{Algorithm, AlgorithmSet};
+
+pub(crate) use self::mine::MineConfig;
+pub(crate) use self::node::{Credentials, NodeConfig};
+pub(crate) use self::pool::{PoolConfig, SchemeConfig, VardiffConfig};
+pub(crate) use self::problem::ConfigError;
+
+use self::problem::{Fault, Problem};
+use self::read::{Item, Reader};
+use self::yaml::{MAX_BYTES, Node, Place};
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Config {
+    /// The pools of one process; none if the configuration is only about mining.
+    pub(crate) pools: Vec<PoolConfig>,
+    /// The miner.
+    pub(crate) mine: MineConfig,
+    source: String,
+}
+
+/// A text that must not be shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+impl Config {
+    /// Reads `path`, or standard input for `-`, and puts the environment over it.
+    pub(crate) fn load(path: &str) -> Result<Self, ConfigError> {
+        let text = read(path)
+            .map_err(|fault| ConfigError::new(path, vec![Problem::new(Place::Absent, "", fault)]))?;
+        let source = if path == "-" { "standard input" } else { path };
+        Self::parse(source, &text, std::env::vars_os())
+    }
+
+    /// The environment alone.
+    pub(crate) fn from_env() -> Result<Self, ConfigError> {
+        Self::parse("environment", "", std::env::vars_os())
+    }
+
+    /// Reads `text`; `source` is its name in messages.
+    pub(crate) fn parse(
+        source: &str,
+        text: &str,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let mut reader = Reader::default();
+        let mut root = Node::parse(text, None).map_err(|(place, error)| {
+            ConfigError::new(source, vec![Problem::new(place, "", Fault::Yaml(error))])
+        })?;
+        env::overlay(&mut root, variables, &mut reader.problems);
+        let (pools, mine) = read_root(&root, &mut reader);
+        if reader.problems.is_empty() {
+            Ok(Self { pools, mine, source: source.to_owned() })
+        } else {
+            Err(ConfigError::new(source, reader.problems))
+        }
+    }
+
+    /// An error about the configuration as a whole.
+    pub(crate) fn refuse(&self, rule: impl Into<String>) -> ConfigError {
+        ConfigError::new(&self.source, vec![Problem::new(Place::Absent, "", Fault::Rule(rule.into()))])
+    }
+}
+
+impl Secret {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one place that needs it.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+fn read(path: &str) -> Result<String, Fault> {
+    let unreadable = |error: io::Error| Fault::Unreadable(error.to_string());
+    let source: Box<dyn io::Read> =
+        if path == "-" { Box::new(io::stdin()) } else { Box::new(File::open(path).map_err(unreadable)?) };
+    let limit = u64::try_from(MAX_BYTES).map_or(u64::MAX, |bytes| bytes.saturating_add(1));
+    let mut bytes = Vec::new();
+    source.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
+    String::from_utf8(bytes).map_err(|_| Fault::NotText)
+}
+
+fn read_root(root: &Node, reader: &mut Reader) -> (Vec<PoolConfig>, MineConfig) {
+    let Some(mut section) = reader.section(&Item::new(root, "")) else {
+        return Default::default();
+    };
+    let mine = section.get("mine").and_then(|item| mine::read(&item, reader)).unwrap_or_default();
+    let list = section.get("pools");
+    let flat = pool::flat_keys(&mut section);
+    let pools = match (list, flat.first()) {
+        (Some(_), Some(item)) => {
+            reader.rule(item, "this belongs to one pool: put it into the list `pools`, or leave that out");
+            Vec::new()
+        }
+        (Some(list), None) => reader.list(&list).iter().filter_map(|item| pool::read(item, reader)).collect(),
+        (None, Some(_)) => pool::read_section(&mut section, reader).into_iter().collect(),
+        (None, None) => Vec::new(),
+    };
+    section.finish(reader);
+    pool::check_together(&pools, root, reader);
+    (pools, mine)
+}
+
+/// The algorithm of this name.
+pub(crate) fn algorithm(name: &str) -> Result<Algorithm, String> {
+    let known = AlgorithmSet::builtin();
+    known.find(name).ok_or_else(|| {
+        let names: Vec<_> = known.iter().map(Algorithm::name).collect();
+        format!("is no algorithm of this program; known: {}", names.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! `nodes`: where templates come from and blocks go to.
+
+use std::path::PathBuf;
+
+use otedama_core::CompactTarget;
+use otedama_core::hex;
+
+use super::Secret;
+use super::read::{Item, Reader, Section};
+
+/// A node of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NodeConfig {
+    /// Bitcoin Core or a relative of it, over JSON-RPC.
+    Bitcoind {
+        /// `http://HOST:PORT`
+        url: String,
+        /// How to log in.
+        credentials: Credentials,
+    },
+    /// The chain inside the process.
+    Devnet {
+        /// Its difficulty; chosen by the algorithm if absent.
+        nbits: Option<CompactTarget>,
+        /// Blocks until a coinbase can be spent.
+        maturity: u32,
+    },
+}
+
+/// How to log in at a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Credentials {
+    /// Not at all.
+    None,
+    /// By name and password.
+    Password {
+        /// The name.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
+    /// By the file that the node writes at each start.
+    Cookie(PathBuf),
+}
+
+/// Kinds that the configuration knows by name but that are not in this program.
+const ABSENT: [&str; 4] = ["monerod", "ethereum", "ravencoin", "sv2-template"];
+
+pub(super) fn read(item: &Item<'_>, reader: &mut Reader) -> Option<NodeConfig> {
+    let mut section = reader.section(item)?;
+    let kind = section.need("kind", "`bitcoind` or `devnet`", reader)?;
+    let node = match reader.text(&kind)? {
+        "bitcoind" => bitcoind(&mut section, reader),
+        "devnet" => Some(devnet(&mut section, reader)),
+        absent if ABSENT.contains(&absent) => {
+            reader.rule(
+                &kind,
+                format!("nodes of kind {absent} are not in this version; use bitcoind or devnet"),
+            );
+            return None;
+        }
+        _ => {
+            reader.rule(&kind, "unknown kind; known: bitcoind (also for Litecoin), devnet");
+            return None;
+        }
+    };
+    section.finish(reader);
+    node
+}
+
+fn bitcoind(section: &mut Section<'_>, reader: &mut Reader) -> Option<NodeConfig> {
+    let url = section
+        .need("url", "the node's RPC address, such as \"http://127.0.0.1:8332\"", reader)
+        .and_then(|item| reader.parsed(&item, node_url));
+    let (user, password, cookie) = (section.get("user"), section.get("password"), section.get("cookie"));
+    let credentials = match (user, password, cookie) {
+        (None, None, None) => Credentials::None,
+        (Some(user), Some(password), None) => Credentials::Password {
+            user: reader.text(&user)?.to_owned(),
+            password: Secret::new(reader.text(&password)?),
+        },
+        (None, None, Some(cookie)) => Credentials::Cookie(reader.text(&cookie)?.into()),
+        (user, password, _) => {
+            let place = user.or(password)?;
+            reader.rule(&place, "a node is given `user` and `password`, or `cookie`, or neither");
+            return None;
+        }
+    };
+    Some(NodeConfig::Bitcoind { url: url?, credentials })
+}
+
+fn devnet(section: &mut Section<'_>, reader: &mut Reader) -> NodeConfig {
+    let nbits = section.get("nbits").and_then(|item| reader.parsed(&item, nbits));
+    let maturity = section.get("maturity").and_then(|item| reader.integer(&item, 1000));
+    NodeConfig::Devnet {
+        nbits,
+        maturity: maturity.and_then(|blocks| u32::try_from(blocks).ok()).unwrap_or(1),
+    }
+}
+
+fn nbits(text: &str) -> Result<CompactTarget, String> {
+    let bits = hex::decode_u32(text.as_bytes()).map_err(|error| format!("is not 8 hex digits: {error}"))?;
+    let compact = CompactTarget::from_bits(bits);
+    compact.target().map_err(|error| format!("means no target: {error}"))?;
+    Ok(compact)
+}
+
+fn node_url(text: &str) -> Result<String, String> {
+    if text.starts_with("https://") {
+        return Err("asks for TLS, which is not in this version; use http:// on a trusted network".into());
+    }
+    let Some(rest) = text.strip_prefix("http://") else {
+        return Err("is not an address of the form http://HOST:PORT".into());
+    };
+    if rest.contains('@') {
+        return Err(
+            "has a name in it; put it into `user` and `password`, where it is kept out of logs".into()
+        );
+    }
+    let host = rest.split('/').next().unwrap_or("");
+    let port = host.rsplit_once(':').map(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if port == Some(true) {
+        Ok(text.to_owned())
+    } else {
+        Err("is not an address of the form http://HOST:PORT".into())
+    }
+}
