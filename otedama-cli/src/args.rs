@@ -1,7 +1,5 @@
 //! The command line.
 
-use std::path::PathBuf;
-
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use otedama_core::{Algorithm, Target};
 
@@ -22,8 +20,10 @@ Results go to standard output, everything else to standard error.
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 time-out, 130 interrupted.
 
 Examples:
-  otedama config validate pool.yaml
-  otedama version";
+  otedama hash sha256d 0100000000000000...  (80 bytes of header as hex)
+  otedama scan scrypt HEADER --target 00ffff... --start 0 --count 65536
+  otedama bench sha256d --threads 2 --seconds 5 --json
+  otedama config validate pool.yaml";
 
 /// What is logged, and how.
 #[derive(Debug, Args)]
@@ -48,11 +48,66 @@ pub(crate) enum LogFormat {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Print the proof-of-work hash of a header, bytes as the function wrote them
+    Hash(HashArgs),
+    /// Print every nonce of a range that meets a target
+    Scan(ScanArgs),
+    /// Measure how fast this machine hashes, after checking that it does so rightly
+    Bench(BenchArgs),
     /// Look at a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print the version
     Version,
+}
+
+/// A header to hash.
+#[derive(Debug, Args)]
+pub(crate) struct HashArgs {
+    /// The function: sha256d or scrypt
+    #[arg(value_parser = algorithm)]
+    pub(crate) algorithm: Algorithm,
+    /// The header as strict hex, or - to read it from standard input
+    pub(crate) hex: String,
+}
+
+/// A range of nonces to search.
+#[derive(Debug, Args)]
+pub(crate) struct ScanArgs {
+    /// The function: sha256d or scrypt
+    #[arg(value_parser = algorithm)]
+    pub(crate) algorithm: Algorithm,
+    /// The whole header as strict hex, with any nonce
+    pub(crate) header: String,
+    /// What a digest must not exceed: 64 hex digits, most significant first
+    #[arg(long, value_name = "HEX", value_parser = Target::from_hex_be)]
+    pub(crate) target: Target,
+    /// The first nonce
+    #[arg(long, value_name = "N")]
+    pub(crate) start: u64,
+    /// How many nonces; after the largest comes 0
+    #[arg(long, value_name = "M")]
+    pub(crate) count: u64,
+    /// The implementation; the fastest for this CPU if absent
+    #[arg(long, value_name = "NAME")]
+    pub(crate) kernel: Option<String>,
+}
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// The function; all of them if absent
+    #[arg(value_parser = algorithm)]
+    pub(crate) algorithm: Option<Algorithm>,
+    /// Threads; one for each processor if absent
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+    /// Seconds for each function
+    #[arg(long, value_name = "S", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) seconds: u32,
+    /// Print one JSON object per line
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What to do with a configuration.
@@ -63,4 +118,16 @@ pub(crate) enum ConfigCommand {
         /// The file, or - for standard input
         file: String,
     },
+}
+
+fn algorithm(name: &str) -> Result<Algorithm, String> {
+    config::algorithm(name)
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    let allowed = |threads: &usize| (1..=config::MAX_THREADS).contains(threads);
+    text.parse()
+        .ok()
+        .filter(allowed)
+        .ok_or_else(|| format!("is not a number from 1 to {}", config::MAX_THREADS))
 }

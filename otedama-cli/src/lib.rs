@@ -3,8 +3,11 @@
 
 mod args;
 mod cmd;
+#[allow(dead_code, unused_imports, reason = "what mines and serves reads the rest")]
 mod config;
+#[allow(dead_code, reason = "what mines and serves makes the rest")]
 mod failure;
+mod interrupt;
 mod log;
 
 use std::ffi::OsString;
@@ -43,6 +46,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Hash(args) => cmd::hash::run(&args),
+        Command::Scan(args) => cmd::scan::run(&args),
+        Command::Bench(args) => cmd::bench::run(&args),
         Command::Config(ConfigCommand::Validate { file }) => cmd::config::validate(&file),
         Command::Version => cmd::version::run(),
     }

@@ -23,7 +23,7 @@ pub(crate) struct MineConfig {
 }
 
 /// The most threads that can be asked for.
-pub(crate) const MAX_THREADS: u32 = 4096;
+pub(crate) const MAX_THREADS: usize = 4096;
 
 pub(super) fn read(item: &Item<'_>, reader: &mut Reader) -> Option<MineConfig> {
     let mut section = reader.section(item)?;
@@ -41,7 +41,8 @@ pub(super) fn read(item: &Item<'_>, reader: &mut Reader) -> Option<MineConfig> {
 }
 
 fn threads(item: &Item<'_>, reader: &mut Reader) -> Option<usize> {
-    let threads = reader.integer(item, u64::from(MAX_THREADS))?;
+    let max = u64::try_from(MAX_THREADS).unwrap_or(u64::MAX);
+    let threads = reader.integer(item, max)?;
     if threads == 0 {
         reader.rule(item, "a miner needs at least one thread");
     }

@@ -18,7 +18,7 @@ use std::io::{self, Read as _};
 
 use otedama_core::{Algorithm, AlgorithmSet};
 
-pub(crate) use self::mine::MineConfig;
+pub(crate) use self::mine::{MAX_THREADS, MineConfig};
 pub(crate) use self::node::{Credentials, NodeConfig};
 pub(crate) use self::pool::{PoolConfig, SchemeConfig, VardiffConfig};
 pub(crate) use self::problem::ConfigError;

@@ -101,7 +101,7 @@ pub(super) fn read_section(section: &mut Section<'_>, reader: &mut Reader) -> Op
     let algorithm = chain.map(|chain| chain.algorithm);
     let stratum = section.get("stratum").and_then(|item| Stratum::read(&item, algorithm, reader));
     let store = section.get("store").and_then(|item| read_store(&item, reader));
-    let (chain, identity, stratum) = (chain?, identity?, stratum.unwrap_or_else(Stratum::default));
+    let (chain, identity, stratum) = (chain?, identity?, stratum.unwrap_or_default());
     Some(PoolConfig {
         name: identity.name,
         coin: chain.coin,

@@ -55,11 +55,6 @@ impl<'n> Section<'n> {
         item
     }
 
-    /// The place of the mapping itself.
-    pub(super) fn place(&self) -> &Place {
-        &self.place
-    }
-
     /// The path of a key in it.
     pub(super) fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }

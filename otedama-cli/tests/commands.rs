@@ -1,0 +1,170 @@
+//! What each short command prints, and how it ends.
+
+#![allow(missing_docs, unreachable_pub, dead_code, clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::Value;
+use support::{Run, otedama, run, run_with_input};
+
+/// The first block of Bitcoin.
+const GENESIS: &str = "0100000000000000000000000000000000000000000000000000000000000000000000003ba3edfd7a7b12b27ac72c3e\
+                       67768f617fc81bc3888a51323a9fb8aa4b1e5e4a29ab5f49ffff001d1dac2b7c";
+const GENESIS_NONCE: u32 = 2_083_236_893;
+const GENESIS_DIGEST: &str = "6fe28c0ab6f1b372c1a6a246ae63f74f931e8365e15a089c68d6190000000000";
+
+fn done(run: &Run, stdout: &str) {
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), stdout), "{}", run.stderr);
+}
+
+fn refused(run: &Run, code: i32, part: &str) {
+    assert_eq!((run.code, run.stdout.as_str()), (Some(code), ""), "{}", run.stderr);
+    assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+}
+
+#[test]
+fn version_is_one_line() {
+    done(&run(&["version"]), &format!("otedama {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn help_suffices() {
+    let help = run(&["--help"]);
+    assert_eq!(help.code, Some(0));
+    for part in ["hash", "scan", "bench", "config", "version", "Exit codes:", "Examples:", "--log-level"] {
+        assert!(help.stdout.contains(part), "{part}");
+    }
+    refused(&run(&[]), 2, "Usage:");
+    refused(&run(&["mien"]), 2, "unrecognized subcommand");
+    refused(&run(&["version", "--log-level", "loud=very"]), 2, "is no log level");
+}
+
+#[test]
+fn hash_prints_the_digest_as_written() {
+    done(&run(&["hash", "sha256d", GENESIS]), &format!("{GENESIS_DIGEST}\n"));
+    for input in [format!("{GENESIS}\n"), format!("{GENESIS}\r\n"), GENESIS.to_uppercase()] {
+        done(&run_with_input(&["hash", "sha256d", "-"], &input), &format!("{GENESIS_DIGEST}\n"));
+    }
+    // Litecoin's block 29,255, the usual example of a scrypt proof of work.
+    let litecoin = "01000000f615f7ce3b4fc6b8f61e8f89aedb1d0852507650533a9e3b10b9bbcc30639f279fcaa86746e1ef52d3edb3c4\
+                    ad8259920d509bd073605c9bf1d59983752a6b06b817bb4ea78e011d012d59d4";
+    let digest = "d9eb8663ffec241c2fb118adb7de97a82c803b6ff46d57667935c81001000000\n";
+    done(&run(&["hash", "scrypt", litecoin]), digest);
+}
+
+#[test]
+fn hash_takes_strict_hex_of_one_header_only() {
+    for (hex, why) in [
+        ("00", "80 bytes, not 1"),
+        ("0", "odd length"),
+        ("zz", "not a hex digit"),
+        (&format!("0x{}", &GENESIS[2..]), "not a hex digit"),
+        (&format!("{GENESIS}00"), "80 bytes, not 81"),
+        (&format!(" {}", &GENESIS[1..]), "not a hex digit"),
+    ] {
+        refused(&run(&["hash", "sha256d", hex]), 2, why);
+        refused(&run_with_input(&["hash", "sha256d", "-"], hex), 2, why);
+    }
+    refused(&run_with_input(&["hash", "sha256d", "-"], &format!("{GENESIS}\n\n")), 2, "odd length");
+    refused(&run_with_input(&["hash", "sha256d", "-"], &"0".repeat(1 << 20)), 2, "80 bytes, not 88");
+    refused(&run(&["hash", "x11", GENESIS]), 2, "known: sha256d, scrypt");
+}
+
+#[test]
+fn scan_finds_the_nonce_of_a_real_block() {
+    let target = "00000000ffff0000000000000000000000000000000000000000000000000000";
+    let any_nonce = format!("{}00000000", &GENESIS[..152]);
+    let start = (GENESIS_NONCE - 1000).to_string();
+    let scan = |kernel: &[&str]| {
+        let range = ["scan", "sha256d", &any_nonce, "--target", target, "--start", &start, "--count", "2000"];
+        run(&[&range, kernel].concat())
+    };
+    done(&scan(&[]), &format!("{GENESIS_NONCE}\n"));
+    done(&scan(&["--kernel", "portable"]), &format!("{GENESIS_NONCE}\n"));
+    refused(&scan(&["--kernel", "magic"]), 2, "portable");
+}
+
+#[test]
+fn scan_wraps_and_ascends() {
+    let scan = |start: &str, count: &str, target: &str| {
+        run(&["scan", "sha256d", GENESIS, "--target", target, "--start", start, "--count", count])
+    };
+    let all = "f".repeat(64);
+    done(&scan("4294967294", "5", &all), "0\n1\n2\n4294967294\n4294967295\n");
+    done(&scan("7", "0", &all), "");
+    done(&scan("7", "1000", &"0".repeat(64)), "");
+    refused(&scan("x", "1", &all), 2, "invalid");
+    refused(&scan("0", "1", "ff"), 2, "invalid value");
+}
+
+#[test]
+fn scan_ends_quietly_when_nobody_reads() {
+    let target = "f".repeat(64);
+    let args = ["scan", "sha256d", GENESIS, "--target", &target, "--start", "0", "--count", "4294967296"];
+    let mut child = otedama(&args).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn bench_measures_and_checks() {
+    let bench = run(&["bench", "sha256d", "--threads", "2", "--seconds", "1", "--json"]);
+    assert_eq!(bench.code, Some(0), "{}", bench.stderr);
+    let line: Value = serde_json::from_str(&bench.stdout).unwrap();
+    assert_eq!((&line["algorithm"], &line["threads"]), (&"sha256d".into(), &2.into()));
+    let (seconds, hashes) = (line["seconds"].as_f64().unwrap(), line["hashes"].as_f64().unwrap());
+    assert!(seconds >= 1.0 && hashes > 0.0, "{line}");
+    assert!((line["rate"].as_f64().unwrap() / (hashes / seconds) - 1.0).abs() < 1e-9, "{line}");
+    assert_eq!(line["checksum"].as_str().unwrap().len(), 64);
+    assert_eq!(bench.stdout.lines().count(), 1);
+    refused(&run(&["bench", "--threads", "0"]), 2, "threads");
+    refused(&run(&["bench", "--seconds", "0"]), 2, "seconds");
+}
+
+#[test]
+fn bench_without_an_algorithm_measures_all() {
+    let bench = run(&["bench", "--threads", "1", "--seconds", "1"]);
+    let names: Vec<_> = bench.stdout.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!((bench.code, names), (Some(0), vec!["sha256d", "scrypt"]), "{}", bench.stderr);
+}
+
+const DEVNET: &str = "algorithm: scrypt\nnodes: [{ kind: devnet }]\n\
+                      pool: { address: bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080 }\n";
+
+#[test]
+fn config_validate_reads_a_file_or_standard_input() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), DEVNET).unwrap();
+    let expected = "valid: pool default on devnet with scrypt\n";
+    done(&run(&["config", "validate", file.path().to_str().unwrap()]), expected);
+    done(&run_with_input(&["config", "validate", "-"], DEVNET), expected);
+    done(&run_with_input(&["config", "validate", "-"], "mine: { user: a }"), "valid: miner\n");
+}
+
+#[test]
+fn config_validate_says_what_is_wrong_and_where() {
+    let wrong = DEVNET.replace("address", "adress");
+    let validate = run_with_input(&["config", "validate", "-"], &wrong);
+    refused(&validate, 2, "standard input:3: pool.adress: unknown key; the nearest known one is `address`");
+    refused(&validate, 2, "pool.address: missing");
+    refused(&run_with_input(&["config", "validate", "-"], ""), 2, "neither a pool nor a miner");
+    refused(&run(&["config", "validate", "/no/such/file"]), 2, "/no/such/file: cannot be read");
+}
+
+#[test]
+fn the_environment_is_over_the_file() {
+    let validate = |name: &str, value: &str| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), DEVNET).unwrap();
+        let mut command = otedama(&["config", "validate", file.path().to_str().unwrap()]);
+        support::ended(command.env(name, value).output().unwrap())
+    };
+    done(&validate("OTEDAMA_POOL__NAME", "other"), "valid: pool other on devnet with scrypt\n");
+    done(&validate("OTEDAMA_LOG", "debug"), "valid: pool default on devnet with scrypt\n");
+    refused(
+        &validate("OTEDAMA_POOL__NAEM", "x"),
+        2,
+        "environment OTEDAMA_POOL__NAEM: pool.naem: unknown key",
+    );
+    refused(&validate("OTEDAMA_POOL__FEE_PERCENT", "1.5"), 2, "write \"1.5\" in quotes");
+}
