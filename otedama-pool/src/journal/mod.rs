@@ -9,6 +9,11 @@ use otedama_core::{Amount, Digest, Hash256, UnixTime, Weight};
 use crate::account::{Account, PoolName};
 use crate::ledger::{LedgerAccount, Transaction};
 
+mod check;
+mod memory;
+
+pub use memory::{Failure, Memory};
+
 /// Appends entries durably and gives them back. Calls block; a shell gives a journal a thread of its own.
 pub trait Journal: Debug + Send {
     /// Begins a life of the process: a boot number that no earlier life of this journal had, durable on return.
@@ -19,13 +24,18 @@ pub trait Journal: Debug + Send {
 
     /// Appends all entries or none. On return they survive any crash.
     ///
-    /// An entry whose key is there already changes nothing and is reported as [`Applied::AlreadyThere`].
+    /// An entry whose key is there already, with the same contents, changes nothing and is reported as
+    /// [`Applied::AlreadyThere`]. So after an error the same call may be made again: no entry counts twice.
     ///
     /// # Errors
-    /// [`JournalError`]; then none of the entries is there, or (after [`JournalError::Unknown`]) all may be.
+    /// [`JournalError::Contradiction`] if a share's life never began, a candidate's parts are not its reward, an event
+    /// is not the next one in the life of a known block or overdraws the books, or a key is there with other contents:
+    /// the caller is at fault. Otherwise storage is. After any error none of the entries is there, but after
+    /// [`JournalError::Unknown`] all may be. The journal stays usable.
     fn append(&mut self, entries: &[Entry]) -> Result<Vec<Applied>, JournalError>;
 
-    /// Shows the shares of a pool, newest first, until the visitor breaks.
+    /// Shows the shares of a pool, newest first, until the visitor breaks: the latest life first, in it the highest
+    /// sequence number.
     ///
     /// # Errors
     /// [`JournalError`] if they cannot be read.
@@ -35,7 +45,8 @@ pub trait Journal: Debug + Send {
         visit: &mut dyn FnMut(&ShareRecord) -> ControlFlow<()>,
     ) -> Result<(), JournalError>;
 
-    /// The blocks of a pool with their latest state, oldest first; only those whose fate is open if `open_only`.
+    /// The blocks of a pool with their latest state, oldest first; only those whose fate is open if `open_only`. Once
+    /// it is final, the serialised block is no longer kept.
     ///
     /// # Errors
     /// [`JournalError`] if they cannot be read.
@@ -130,7 +141,7 @@ pub struct Candidate {
     pub paid_by_coinbase: bool,
     /// When it was found.
     pub time: UnixTime,
-    /// The serialised block, for as long as it may have to be submitted again.
+    /// The serialised block, for as long as it may have to be submitted again; empty once the block's fate is final.
     pub block: Box<[u8]>,
 }
 

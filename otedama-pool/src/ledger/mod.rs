@@ -1,8 +1,17 @@
-//! Double entry in integers.
+//! Double entry in integers: accounts, transactions, their fold, and what the life of a block means for them.
+
+#![deny(clippy::arithmetic_side_effects)]
 
 use otedama_core::Amount;
 
 use crate::account::Account;
+
+pub mod booking;
+mod fold;
+mod life;
+
+pub use fold::{Ledger, LedgerError};
+pub use life::{Observation, next, step};
 
 /// Where money is, as far as the books are concerned.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

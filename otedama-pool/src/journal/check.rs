@@ -1,0 +1,95 @@
+//! What an entry must not contradict: the rules that every journal of this crate applies.
+
+use std::fmt::Display;
+
+use super::{Applied, BlockEvent, BlockRecord, BlockState, Candidate, JournalError, ShareKey, ShareRecord};
+use crate::ledger::{LedgerError, Observation, next};
+use otedama_core::Amount;
+
+/// The parts of a candidate must add up to its reward.
+pub(super) fn candidate(candidate: &Candidate) -> Result<(), JournalError> {
+    let credits = candidate.credits.iter().map(|(_, part)| *part);
+    if Amount::checked_sum(credits.chain([candidate.fee])) == Some(candidate.reward) {
+        Ok(())
+    } else {
+        contradiction(format_args!("the parts of block {} are not its reward", candidate.hash))
+    }
+}
+
+/// Whether the event is the next one in the life of its block.
+pub(super) fn follows(record: &BlockRecord, event: &BlockEvent) -> Result<(), JournalError> {
+    let BlockEvent { hash, ordinal, .. } = event;
+    if event.pool != record.candidate.pool {
+        return contradiction(format_args!("block {hash} belongs to the pool {}", record.candidate.pool));
+    }
+    if record.ordinal.checked_add(1) != Some(*ordinal) {
+        return contradiction(format_args!("event {ordinal} of block {hash} comes after {}", record.ordinal));
+    }
+    if !may_follow(record.state, event.state) {
+        let (from, to) = (record.state, event.state);
+        return contradiction(format_args!("block {hash} cannot go from {from:?} to {to:?}"));
+    }
+    Ok(())
+}
+
+fn may_follow(from: BlockState, to: BlockState) -> bool {
+    let seen = [Observation::OnChain, Observation::Mature, Observation::OffChain, Observation::GivenUp];
+    seen.into_iter().any(|seen| next(from, seen) == Some(to))
+}
+
+pub(super) fn same_share(known: &ShareRecord, share: &ShareRecord) -> Result<Applied, JournalError> {
+    same(known == share, format_args!("share {:?} is there with other contents", share.key))
+}
+
+/// All but the serialised block, which a journal may have dropped.
+pub(super) fn same_candidate(known: &Candidate, candidate: &Candidate) -> Result<Applied, JournalError> {
+    let Candidate {
+        pool,
+        hash,
+        height,
+        finder,
+        worker,
+        reward,
+        fee,
+        credits,
+        paid_by_coinbase,
+        time,
+        block: _,
+    } = known;
+    let equal = *pool == candidate.pool
+        && *hash == candidate.hash
+        && *height == candidate.height
+        && *finder == candidate.finder
+        && *worker == candidate.worker
+        && (*reward, *fee) == (candidate.reward, candidate.fee)
+        && *credits == candidate.credits
+        && *paid_by_coinbase == candidate.paid_by_coinbase
+        && *time == candidate.time;
+    same(equal, format_args!("block {hash} is there with other contents"))
+}
+
+pub(super) fn same_event(known: &BlockEvent, event: &BlockEvent) -> Result<Applied, JournalError> {
+    let (ordinal, hash) = (event.ordinal, event.hash);
+    same(known == event, format_args!("event {ordinal} of block {hash} is there with other contents"))
+}
+
+pub(super) fn unknown_life(key: ShareKey) -> JournalError {
+    JournalError::Contradiction(format!("share {key:?} belongs to a life that never began"))
+}
+
+pub(super) fn unknown_block(event: &BlockEvent) -> JournalError {
+    JournalError::Contradiction(format!("block {} was never found", event.hash))
+}
+
+pub(super) fn overdrawn(event: &BlockEvent, error: &LedgerError) -> JournalError {
+    let BlockEvent { ordinal, hash, .. } = event;
+    JournalError::Contradiction(format!("event {ordinal} of block {hash} overdraws: {error}"))
+}
+
+fn same(equal: bool, otherwise: impl Display) -> Result<Applied, JournalError> {
+    if equal { Ok(Applied::AlreadyThere) } else { contradiction(otherwise) }
+}
+
+fn contradiction<T>(what: impl Display) -> Result<T, JournalError> {
+    Err(JournalError::Contradiction(what.to_string()))
+}
