@@ -1,5 +1,9 @@
 //! Why a session must end.
 
+use otedama_core::Reject;
+
+use crate::event::Rejection;
+
 /// Why a session must end: the peer is cut after what `poll_transmit` still yields.
 ///
 /// Mistakes that a peer can be told about (a bad share, an unknown method) never end a session.
@@ -33,6 +37,21 @@ pub enum SessionError {
     /// The peer said nothing for too long.
     #[error("the peer went silent")]
     Silent,
+    /// The server did not answer in time.
+    #[error("the server does not answer")]
+    NoAnswer,
+    /// The server gives no channel.
+    #[error("subscription refused: {0}")]
+    SubscribeRefused(Rejection),
+    /// The server does not let this user mine; trying again as it is will not help.
+    #[error("login refused: {0}")]
+    LoginRefused(Rejection),
+    /// The server sent a message that the work depends on and that cannot be understood.
+    #[error("the server sent a {method} that is not understood")]
+    BadMessage {
+        /// What it should have been.
+        method: &'static str,
+    },
     /// The peer does not read what it is sent.
     #[error("more than {limit} bytes wait to be sent")]
     OutputFull {
@@ -69,4 +88,25 @@ pub enum EncodeError {
     /// The dialect has no message for this kind of header.
     #[error("this kind of job has no form in the dialect")]
     Unsupported,
+}
+
+/// Why a share was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// Its job was never given by this session, or is forgotten, or ended by a newer one.
+    #[error("the share's job is not alive in this session")]
+    UnknownJob,
+    /// Too many shares wait for their answers.
+    #[error("more than {limit} shares wait for their answers")]
+    Full {
+        /// The limit, in shares.
+        limit: usize,
+    },
+    /// It does not fit its job: the caller is at fault.
+    #[error("the share does not fit its job: {0}")]
+    Unfit(#[from] Reject),
+    /// The session has ended.
+    #[error("the session has ended")]
+    Ended,
 }

@@ -1,8 +1,10 @@
 //! What sessions tell their embedder.
 
 use alloc::string::String;
+use core::fmt;
+use core::time::Duration;
 
-use otedama_core::{Extranonce, Reject, Share, Target, WorkerId};
+use otedama_core::{Extranonce, Job, Reject, Share, Target, WorkerId};
 
 use crate::login::Login;
 
@@ -65,4 +67,59 @@ pub enum Refused {
     MalformedShare(Option<WorkerId>),
     /// A share that was refused before it was worth an event.
     Share(Option<WorkerId>, Reject),
+}
+
+/// A share of a client, in the order of submission within its session.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ShareId(pub(crate) u64);
+
+impl fmt::Display for ShareId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a server did.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ClientEvent {
+    /// The channel is open and the worker authorised; jobs follow.
+    Ready,
+    /// Mine this from now on. Complete: it holds target, extranonce and mask; a new difficulty is a new job.
+    Job(Job),
+    /// A share was accepted.
+    Accepted(ShareId),
+    /// A share was refused.
+    Rejected(ShareId, Rejection),
+    /// The server asks to connect elsewhere after a wait. Nobody vouches for the address: it may be an attacker's.
+    Reconnect {
+        /// Where; the same host if absent.
+        host: Option<String>,
+        /// Which port; the same if absent.
+        port: Option<u16>,
+        /// How long to wait.
+        wait: Duration,
+    },
+    /// A text for whoever watches, without control characters and bounded.
+    Message(String),
+}
+
+/// A refusal as a server words it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rejection {
+    /// The code, if it gave one: 21 stale, 22 duplicate, 23 low difficulty, 24 unauthorised, 25 not subscribed.
+    pub code: Option<i64>,
+    /// Its words, without control characters and bounded.
+    pub message: String,
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = if self.message.is_empty() { "no reason given" } else { &self.message };
+        match self.code {
+            Some(code) => write!(f, "{message} ({code})"),
+            None => f.write_str(message),
+        }
+    }
 }

@@ -6,18 +6,21 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod client;
 mod encoded;
 mod error;
 mod event;
 pub mod limits;
 mod login;
 mod server;
+pub mod testkit;
 mod v1;
 
 pub use bytes::Bytes;
+pub use client::{ClientConfig, ClientSession};
 pub use encoded::EncodedJob;
-pub use error::{EncodeError, Foreign, SessionError};
-pub use event::{Refused, ServerEvent, Ticket};
-pub use limits::Limits;
+pub use error::{EncodeError, Foreign, SessionError, SubmitError};
+pub use event::{ClientEvent, Refused, Rejection, ServerEvent, ShareId, Ticket};
+pub use limits::{ClientLimits, Limits};
 pub use login::Login;
 pub use server::{ServerConfig, ServerSession};

@@ -63,3 +63,58 @@ impl Default for Limits {
         }
     }
 }
+
+/// What a server may make a [`ClientSession`](crate::ClientSession) hold, and how long it may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientLimits {
+    /// Bytes of a line without its line end; 512 KiB. A longer one ends the session.
+    pub line: usize,
+    /// How deep arrays and objects may lie in each other; 16.
+    pub nesting: usize,
+    /// Malformed lines in a row that are overlooked; 16. One more ends the session.
+    pub malformed_lines: u32,
+    /// Bytes of both coinbase halves together; 64 KiB. More end the session.
+    pub coinbase: usize,
+    /// Hashes of a merkle path; 32. More end the session.
+    pub merkle_path: usize,
+    /// Bytes of a job id or session id; 256. A longer job id ends the session, a longer session id is not kept.
+    pub id: usize,
+    /// Jobs for which shares can be submitted; 32. The oldest is forgotten first.
+    pub jobs: usize,
+    /// Bytes that are kept of a text that the server sends; 256.
+    pub text: usize,
+    /// Shares that may wait for their answers; 1024. Further ones are not sent.
+    pub pending_shares: usize,
+    /// Events that may wait for the embedder; 2048. More end the session. Of jobs only the newest waits.
+    pub events: usize,
+    /// Bytes that may wait to be sent; 256 KiB. More end the session: the server does not read.
+    pub output: usize,
+    /// How long subscription and authorisation may take together; 30 s.
+    pub handshake: Duration,
+    /// How long the answer to a share may take; 120 s.
+    pub answer: Duration,
+    /// How long a server may say nothing at all; 10 minutes.
+    pub silence: Duration,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self {
+            line: 512 * 1024,
+            nesting: 16,
+            malformed_lines: 16,
+            coinbase: 64 * 1024,
+            merkle_path: 32,
+            id: 256,
+            jobs: 32,
+            text: 256,
+            pending_shares: 1024,
+            events: 2048,
+            output: 256 * 1024,
+            handshake: Duration::from_secs(30),
+            answer: Duration::from_secs(120),
+            silence: Duration::from_secs(600),
+        }
+    }
+}

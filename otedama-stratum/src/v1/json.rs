@@ -16,7 +16,7 @@ pub(crate) enum Message<'a> {
     /// Something to do. Without an id it is not answered.
     Request { id: Option<&'a str>, method: Cow<'a, str>, params: Raw<'a> },
     /// The answer to a request of ours.
-    Response { id: &'a str, result: Raw<'a>, error: Raw<'a>, reject_reason: Raw<'a> },
+    Response { id: Raw<'a>, result: Raw<'a>, error: Raw<'a>, reject_reason: Raw<'a> },
 }
 
 /// Why a line is no message.
@@ -78,7 +78,7 @@ impl<'a> Message<'a> {
         let answered = fields.result.is_some() || fields.error.is_some() || fields.reject_reason.is_some();
         match id {
             Some(id) if answered => Ok(Self::Response {
-                id,
+                id: Raw(id),
                 result: Raw::of(fields.result),
                 error: Raw::of(fields.error),
                 reject_reason: Raw::of(fields.reject_reason),
@@ -139,6 +139,10 @@ impl<'a> Raw<'a> {
 
     pub(crate) fn is_array(self) -> bool {
         self.0.starts_with('[')
+    }
+
+    pub(crate) fn is_object(self) -> bool {
+        self.0.starts_with('{')
     }
 
     pub(crate) fn boolean(self) -> Option<bool> {

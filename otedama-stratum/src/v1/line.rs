@@ -56,11 +56,6 @@ impl LineReader {
     pub(crate) const fn began(&self) -> Option<Moment> {
         self.began
     }
-
-    /// Bytes of the line that is not yet whole.
-    pub(crate) fn len(&self) -> usize {
-        self.partial.len()
-    }
 }
 
 const fn within(len: usize, limit: usize) -> Result<(), SessionError> {
@@ -122,8 +117,8 @@ mod tests {
                 out.push(line.to_vec());
                 Ok(())
             })?;
-            assert!(reader.len() <= limit);
-            assert_eq!(reader.began().is_some(), reader.len() > 0);
+            assert!(reader.partial.len() <= limit);
+            assert_eq!(reader.began().is_none(), reader.partial.is_empty());
         }
         Ok(out)
     }

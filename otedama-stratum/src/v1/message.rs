@@ -86,6 +86,18 @@ impl<T: Display + ?Sized> Display for Text<'_, T> {
     }
 }
 
+/// The text without control characters, cut to `limit` bytes.
+pub(crate) fn printable(text: &str, limit: usize) -> String {
+    let mut out = String::new();
+    for letter in text.chars().filter(|letter| !letter.is_control()) {
+        if out.len() + letter.len_utf8() > limit {
+            break;
+        }
+        out.push(letter);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

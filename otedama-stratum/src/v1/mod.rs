@@ -1,6 +1,7 @@
 //! Stratum V1: newline-terminated JSON.
 
 pub(crate) mod answers;
+pub(crate) mod client;
 pub(crate) mod dialect;
 pub(crate) mod json;
 pub(crate) mod line;

@@ -15,7 +15,7 @@ use super::answers::{Answers, Request};
 use super::dialect::bitcoin::{self, Announced, BadShare, Submit};
 use super::json::{Items, Malformed, Message, Raw};
 use super::line::LineReader;
-use super::message::{self, Code, Text};
+use super::message::{self, Code, Text, printable};
 use super::outbox::Outbox;
 use crate::encoded::EncodedJob;
 use crate::error::SessionError;
@@ -225,8 +225,8 @@ impl Server {
         }
     }
 
-    fn response(&mut self, id: &str, result: Raw<'_>) {
-        let expected = self.version_request.is_some_and(|request| id.parse() == Ok(request));
+    fn response(&mut self, id: Raw<'_>, result: Raw<'_>) {
+        let expected = self.version_request.is_some_and(|request| id.whole() == Some(request));
         if let Some(version) = result.text().filter(|_| expected) {
             self.version_request = None;
             self.agent = printable(&version, self.config.limits.agent);
@@ -567,16 +567,4 @@ fn authorization(out: &mut String, id: &str, allowed: bool) {
     } else {
         message::refusal(out, id, "false", Code::UNAUTHORIZED, &Reject::Unauthorized);
     }
-}
-
-/// The text without control characters, cut to `limit` bytes.
-fn printable(text: &str, limit: usize) -> String {
-    let mut out = String::new();
-    for letter in text.chars().filter(|letter| !letter.is_control()) {
-        if out.len() + letter.len_utf8() > limit {
-            break;
-        }
-        out.push(letter);
-    }
-    out
 }

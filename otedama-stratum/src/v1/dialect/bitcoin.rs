@@ -1,16 +1,20 @@
 //! The dialect of Bitcoin, Litecoin and their relatives: what stands in notify and submit.
 
 use alloc::borrow::Cow;
+use alloc::format;
 use alloc::string::String;
 use core::cmp::Ordering;
 use core::fmt::Write as _;
 
+use otedama_core::coinbase::MAX_EXTRANONCE;
 use otedama_core::{
-    Algorithm, BitcoinSource, ChannelId, Difficulty, Extranonce, Hash256, HexError, JobId, Reject, Share,
-    Target, hex,
+    Algorithm, BitcoinSource, ChannelId, CoinbaseHalves, CompactTarget, Difficulty, Extranonce, Hash256,
+    HexError, JobId, Reject, Share, Target, hex,
 };
 
-use crate::v1::json::Items;
+use crate::limits::ClientLimits;
+use crate::v1::json::{Items, Raw};
+use crate::v1::message::Text;
 
 /// `mining.submit` with its fields still as text.
 #[derive(Debug)]
@@ -136,4 +140,72 @@ pub(crate) fn difficulty_number(algorithm: Algorithm, target: Target) -> f64 {
 /// The target of a suggested difficulty; `None` if the number is none.
 pub(crate) fn suggested(algorithm: Algorithm, number: f64) -> Option<Target> {
     Difficulty::from_f64(algorithm, number).ok().map(Difficulty::target)
+}
+
+/// `mining.notify` in its types.
+#[derive(Debug)]
+pub(crate) struct Notify {
+    pub(crate) job: String,
+    pub(crate) source: BitcoinSource,
+    pub(crate) clean: bool,
+}
+
+impl Notify {
+    /// `None` if anything in it is not what it should be or exceeds a limit.
+    pub(crate) fn read(params: &Items<'_>, limits: &ClientLimits) -> Option<Self> {
+        let job = params.text(0).filter(|job| job.len() <= limits.id)?.into_owned();
+        let previous = hex::decode_array(params.text(1)?.as_bytes()).ok().map(Hash256::from_internal)?;
+        let (prefix, suffix) = (params.text(2)?, params.text(3)?);
+        if prefix.len() + suffix.len() > 2 * limits.coinbase {
+            return None;
+        }
+        let half = |text: &str| hex::decode(text.as_bytes()).ok().map(Into::into);
+        let coinbase = CoinbaseHalves { prefix: half(&prefix)?, suffix: half(&suffix)? };
+        let siblings = params.get(4).list(limits.merkle_path)?;
+        let merkle_path = siblings.iter().map(|sibling| hash(*sibling)).collect::<Option<_>>()?;
+        let number = |index| hex::decode_u32(params.text(index)?.as_bytes()).ok();
+        let source = BitcoinSource {
+            version: number(5)?,
+            previous: Hash256::from_internal(swapped(&previous)),
+            coinbase,
+            merkle_path,
+            nbits: CompactTarget::from_bits(number(6)?),
+            ntime: number(7)?,
+        };
+        Some(Self { job, source, clean: params.get(8).boolean()? })
+    }
+}
+
+fn hash(text: Raw<'_>) -> Option<Hash256> {
+    hex::decode_array(text.text()?.as_bytes()).ok().map(Hash256::from_internal)
+}
+
+/// A channel: the prefix that the server chose and the bytes that are left to roll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Channel {
+    pub(crate) prefix: Extranonce,
+    pub(crate) extranonce2_len: usize,
+}
+
+impl Channel {
+    /// From a prefix in hex and a length; there must be something to roll, and the whole must fit.
+    pub(crate) fn read(prefix: Raw<'_>, len: Option<u64>) -> Option<Self> {
+        let prefix = Extranonce::from_hex(&prefix.text()?).ok()?;
+        let extranonce2_len = usize::try_from(len?).ok()?;
+        let fits = extranonce2_len >= 1 && extranonce2_len <= MAX_EXTRANONCE - prefix.len();
+        fits.then_some(Self { prefix, extranonce2_len })
+    }
+}
+
+/// The parameters of `mining.submit`.
+pub(crate) fn submit_params(user: &str, job: &str, share: &Share, nonce: u32) -> String {
+    let (extranonce2, ntime) = (share.extranonce2, share.ntime);
+    let (user, job) = (Text(user), Text(job));
+    let mut out = format!("[{user},{job},\"{extranonce2}\",\"{ntime:08x}\",\"{nonce:08x}\"");
+    if let Some(bits) = share.version_bits {
+        // Writing to a string cannot fail.
+        let _ = write!(out, ",\"{bits:08x}\"");
+    }
+    out.push(']');
+    out
 }
