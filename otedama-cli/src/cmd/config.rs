@@ -12,9 +12,7 @@ pub(crate) fn validate(file: &str) -> Result<(), Failure> {
     }
     let mut out = io::stdout().lock();
     for pool in &config.pools {
-        let what = pool.coin.unwrap_or("devnet");
-        let algorithm = pool.algorithm;
-        writeln!(out, "valid: pool {} on {what} with {algorithm}", pool.name)?;
+        writeln!(out, "valid: pool {} on {} with {}", pool.name, pool.coin, pool.coin.algorithm)?;
     }
     if config.mine != MineConfig::default() {
         writeln!(out, "valid: miner")?;

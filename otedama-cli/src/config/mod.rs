@@ -4,11 +4,13 @@
 //! reported at once, each with its line or its variable.
 
 mod env;
+mod identity;
 mod mine;
 mod node;
 mod pool;
 mod problem;
 mod read;
+mod stratum;
 mod yaml;
 
 use std::ffi::OsString;
@@ -18,10 +20,12 @@ use std::io::{self, Read as _};
 
 use otedama_core::{Algorithm, AlgorithmSet};
 
+pub(crate) use self::identity::SchemeConfig;
 pub(crate) use self::mine::{MAX_THREADS, MineConfig};
 pub(crate) use self::node::{Credentials, NodeConfig};
-pub(crate) use self::pool::{PoolConfig, SchemeConfig, VardiffConfig};
+pub(crate) use self::pool::PoolConfig;
 pub(crate) use self::problem::ConfigError;
+pub(crate) use self::stratum::VardiffConfig;
 
 use self::problem::{Fault, Problem};
 use self::read::{Item, Reader};

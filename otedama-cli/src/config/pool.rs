@@ -4,10 +4,13 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use otedama_core::{Algorithm, Difficulty, Factor, Percent, Target};
+use otedama_core::Percent;
+use otedama_pool::Coin;
 
+use super::identity::{Identity, SchemeConfig};
 use super::node::{self, NodeConfig};
 use super::read::{Item, Reader, Section};
+use super::stratum::{Stratum, VardiffConfig};
 use super::yaml::Node;
 
 /// A pool as configured; everything in it has been checked as far as that goes without its node.
@@ -15,10 +18,8 @@ use super::yaml::Node;
 pub(crate) struct PoolConfig {
     /// The name that every entry of its books carries.
     pub(crate) name: String,
-    /// The coin; `None` on a devnet.
-    pub(crate) coin: Option<&'static str>,
-    /// What is hashed.
-    pub(crate) algorithm: Algorithm,
+    /// What is mined; a devnet's play money has no public coin.
+    pub(crate) coin: Coin,
     /// At least one.
     pub(crate) nodes: Vec<NodeConfig>,
     /// Where rewards and fees go.
@@ -37,34 +38,8 @@ pub(crate) struct PoolConfig {
     pub(crate) store: PathBuf,
 }
 
-/// How a reward is split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SchemeConfig {
-    /// The finder gets all.
-    Solo,
-    /// By the shares of a window of so many network difficulties.
-    Pplns(Factor),
-}
-
-/// How difficulty follows the miner.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct VardiffConfig {
-    /// Where it begins; chosen by the pool if absent.
-    pub(crate) start: Option<Target>,
-    /// What it aims at.
-    pub(crate) shares_per_minute: f64,
-}
-
-impl Default for VardiffConfig {
-    fn default() -> Self {
-        Self { start: None, shares_per_minute: 12.0 }
-    }
-}
-
 const FLAT: [&str; 6] = ["coin", "algorithm", "nodes", "pool", "stratum", "store"];
 const DEFAULT_STORE: &str = "data/otedama.db";
-const MAX_SHARES_PER_MINUTE: f64 = 6000.0;
-const MAX_DIFFICULTY: f64 = 1e15;
 
 /// Coins that the configuration knows by name but that are not in this program.
 const ABSENT_COINS: [&str; 9] = [
@@ -94,18 +69,17 @@ pub(super) fn read(item: &Item<'_>, reader: &mut Reader) -> Option<PoolConfig> {
 /// Reads a pool out of a mapping that may hold other keys too.
 pub(super) fn read_section(section: &mut Section<'_>, reader: &mut Reader) -> Option<PoolConfig> {
     let nodes = read_nodes(section, reader);
-    let chain = read_chain(section, &nodes, reader);
+    let coin = read_coin(section, &nodes, reader);
     let identity = section
         .need("pool", "at least `pool: { address: ... }`", reader)
-        .and_then(|item| Identity::read(&item, chain.and_then(|chain| chain.coin), reader));
-    let algorithm = chain.map(|chain| chain.algorithm);
+        .and_then(|item| Identity::read(&item, coin, reader));
+    let algorithm = coin.map(|coin| coin.algorithm);
     let stratum = section.get("stratum").and_then(|item| Stratum::read(&item, algorithm, reader));
     let store = section.get("store").and_then(|item| read_store(&item, reader));
-    let (chain, identity, stratum) = (chain?, identity?, stratum.unwrap_or_default());
+    let (coin, identity, stratum) = (coin?, identity?, stratum.unwrap_or_default());
     Some(PoolConfig {
         name: identity.name,
-        coin: chain.coin,
-        algorithm: chain.algorithm,
+        coin,
         nodes,
         address: identity.address,
         fee: identity.fee,
@@ -139,13 +113,6 @@ pub(super) fn check_together(pools: &[PoolConfig], root: &Node, reader: &mut Rea
     }
 }
 
-/// Coin and algorithm.
-#[derive(Clone, Copy)]
-struct Chain {
-    coin: Option<&'static str>,
-    algorithm: Algorithm,
-}
-
 fn read_nodes(section: &mut Section<'_>, reader: &mut Reader) -> Vec<NodeConfig> {
     let Some(list) = section.need(
         "nodes",
@@ -165,193 +132,43 @@ fn read_nodes(section: &mut Section<'_>, reader: &mut Reader) -> Vec<NodeConfig>
     nodes
 }
 
-fn read_chain(section: &mut Section<'_>, nodes: &[NodeConfig], reader: &mut Reader) -> Option<Chain> {
+fn read_coin(section: &mut Section<'_>, nodes: &[NodeConfig], reader: &mut Reader) -> Option<Coin> {
     let devnet = nodes.iter().any(|node| matches!(node, NodeConfig::Devnet { .. }));
     let (coin, algorithm) = (section.get("coin"), section.get("algorithm"));
-    let known = coin.as_ref().map(|item| reader.parsed(item, find_coin));
-    let named = algorithm.as_ref().map(|item| reader.parsed(item, super::algorithm));
-    match (coin, known, algorithm, named) {
-        (Some(item), ..) if devnet => {
+    let named = algorithm.as_ref().and_then(|item| reader.parsed(item, super::algorithm));
+    match (coin, algorithm) {
+        (Some(item), _) if devnet => {
             reader.rule(&item, "a devnet has no coin; write `algorithm: sha256d` or `algorithm: scrypt`");
             None
         }
-        (Some(_), Some(Some((coin, gives))), Some(item), Some(Some(named))) if gives != named => {
-            reader.rule(&item, format!("{coin} is mined with {gives}; leave `algorithm` out"));
-            None
+        (Some(item), algorithm) => {
+            let coin = reader.parsed(&item, find_coin)?;
+            if let Some((item, _)) = algorithm.zip(named).filter(|(_, named)| *named != coin.algorithm) {
+                reader.rule(&item, format!("{coin} is mined with {}; leave this out", coin.algorithm));
+            }
+            Some(coin)
         }
-        (Some(_), known, ..) => {
-            known.flatten().map(|(coin, algorithm)| Chain { coin: Some(coin), algorithm })
-        }
-        (None, _, Some(item), _) if !devnet && !nodes.is_empty() => {
+        (None, Some(item)) if !devnet && !nodes.is_empty() => {
             reader.rule(&item, "an algorithm alone goes only with a node of kind devnet; write `coin: ...`");
             None
         }
-        (None, _, Some(_), named) => named.flatten().map(|algorithm| Chain { coin: None, algorithm }),
-        (None, _, None, _) => {
-            let hint = if devnet {
-                "`algorithm: sha256d` or `algorithm: scrypt`"
-            } else {
-                "such as `coin: bitcoin`"
-            };
-            section.need(if devnet { "algorithm" } else { "coin" }, hint, reader);
+        (None, Some(_)) => named.map(Coin::devnet),
+        (None, None) if devnet => {
+            section.need("algorithm", "`algorithm: sha256d` or `algorithm: scrypt`", reader);
+            None
+        }
+        (None, None) => {
+            section.need("coin", "such as `coin: bitcoin`", reader);
             None
         }
     }
 }
 
-fn find_coin(name: &str) -> Result<(&'static str, Algorithm), String> {
-    match name {
-        "bitcoin" => Ok(("bitcoin", Algorithm::SHA256D)),
-        "litecoin" => Ok(("litecoin", Algorithm::SCRYPT)),
-        absent if ABSENT_COINS.contains(&absent) => {
-            Err("is not in this version; known coins: bitcoin, litecoin".into())
-        }
-        _ => Err("is no known coin; known: bitcoin, litecoin".into()),
-    }
-}
-
-/// The section `pool`.
-struct Identity {
-    name: String,
-    address: String,
-    fee: Percent,
-    scheme: SchemeConfig,
-    tag: String,
-}
-
-impl Identity {
-    fn read(item: &Item<'_>, coin: Option<&'static str>, reader: &mut Reader) -> Option<Self> {
-        let mut section = reader.section(item)?;
-        let name = section.get("name").and_then(|item| reader.parsed(&item, pool_name));
-        let address = section
-            .need("address", "the address that rewards and fees are paid to", reader)
-            .and_then(|item| reader.parsed(&item, |text| check_address(coin, text)));
-        let fee = read_fee(&mut section, reader);
-        let scheme = read_scheme(&mut section, reader);
-        let tag = section.get("tag").and_then(|item| reader.parsed(&item, coinbase_tag));
-        section.finish(reader);
-        Some(Self {
-            name: name.unwrap_or_else(|| "default".into()),
-            address: address?,
-            fee,
-            scheme,
-            tag: tag.unwrap_or_else(|| "/otedama/".into()),
-        })
-    }
-}
-
-fn check_address(_coin: Option<&'static str>, text: &str) -> Result<String, String> {
-    Ok(text.to_owned())
-}
-
-fn pool_name(text: &str) -> Result<String, String> {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-    if (1..=32).contains(&text.len()) && text.bytes().all(plain) {
-        Ok(text.to_owned())
-    } else {
-        Err("is no name: 1 to 32 of a-z, 0-9, - and _".into())
-    }
-}
-
-fn read_fee(section: &mut Section<'_>, reader: &mut Reader) -> Percent {
-    let item = section.get("fee_percent");
-    let fee = item.as_ref().and_then(|item| reader.decimal::<Percent>(item)).unwrap_or(Percent::ZERO);
-    let allowed = section.get("allow_whole_fee").and_then(|item| reader.flag(&item)).unwrap_or(false);
-    if let Some(item) = item.filter(|_| fee.is_whole() && !allowed) {
-        reader.rule(&item, "the pool would keep everything; if that is meant, add `allow_whole_fee: true`");
-    }
-    fee
-}
-
-fn read_scheme(section: &mut Section<'_>, reader: &mut Reader) -> SchemeConfig {
-    let (name, item) = (section.get("scheme"), section.get("window"));
-    let window = item.as_ref().and_then(|item| reader.decimal::<Factor>(item));
-    if let Some(item) = item.as_ref().filter(|_| window.is_some_and(Factor::is_zero)) {
-        reader.rule(item, "a window of nothing pays nobody");
-    }
-    let pplns = SchemeConfig::Pplns(window.unwrap_or_else(|| Factor::whole(2)));
-    let Some(name) = name else { return pplns };
-    match (reader.text(&name), item) {
-        (Some("pplns") | None, _) => pplns,
-        (Some("solo"), None) => SchemeConfig::Solo,
-        (Some("solo"), Some(item)) => {
-            reader.rule(&item, "a window goes with `scheme: pplns` only");
-            SchemeConfig::Solo
-        }
-        (Some(_), _) => {
-            reader.rule(&name, "unknown scheme; known: pplns, solo");
-            pplns
-        }
-    }
-}
-
-fn coinbase_tag(text: &str) -> Result<String, String> {
-    if text.len() <= MAX_TAG && text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("is no tag: at most {MAX_TAG} printable ASCII characters"))
-    }
-}
-
-/// What a coinbase has room for beside the height and the extranonce.
-const MAX_TAG: usize = 40;
-
-/// The section `stratum`.
-struct Stratum {
-    listen: Vec<SocketAddr>,
-    vardiff: VardiffConfig,
-}
-
-impl Default for Stratum {
-    fn default() -> Self {
-        Self { listen: vec![SocketAddr::from(([127, 0, 0, 1], 3333))], vardiff: VardiffConfig::default() }
-    }
-}
-
-impl Stratum {
-    fn read(item: &Item<'_>, algorithm: Option<Algorithm>, reader: &mut Reader) -> Option<Self> {
-        let mut section = reader.section(item)?;
-        let default = Self::default();
-        let listen = section.get("listen").map(|item| read_listeners(&item, reader));
-        let vardiff = section.get("vardiff").and_then(|item| read_vardiff(&item, algorithm, reader));
-        section.finish(reader);
-        Some(Self { listen: listen.unwrap_or(default.listen), vardiff: vardiff.unwrap_or(default.vardiff) })
-    }
-}
-
-fn read_listeners(item: &Item<'_>, reader: &mut Reader) -> Vec<SocketAddr> {
-    let items = reader.list(item);
-    if items.is_empty() && matches!(item.node.value, super::yaml::Value::List(_)) {
-        reader.rule(item, "a pool needs at least one listener");
-    }
-    let address = |text: &str| {
-        text.parse::<SocketAddr>()
-            .map_err(|_| "is not IP:PORT, such as 0.0.0.0:3333 for all interfaces".to_owned())
-    };
-    items.iter().filter_map(|item| reader.parsed(item, address)).collect()
-}
-
-fn read_vardiff(item: &Item<'_>, algorithm: Option<Algorithm>, reader: &mut Reader) -> Option<VardiffConfig> {
-    let mut section = reader.section(item)?;
-    let start = section.get("start").and_then(|item| read_start(&item, algorithm, reader));
-    let rate = section.get("shares_per_minute").and_then(|item| reader.measure(&item, MAX_SHARES_PER_MINUTE));
-    section.finish(reader);
-    let default = VardiffConfig::default();
-    Some(VardiffConfig { start, shares_per_minute: rate.unwrap_or(default.shares_per_minute) })
-}
-
-fn read_start(item: &Item<'_>, algorithm: Option<Algorithm>, reader: &mut Reader) -> Option<Target> {
-    if reader.text(item)? == "auto" {
-        return None;
-    }
-    let number = reader.measure(item, MAX_DIFFICULTY)?;
-    match Difficulty::from_f64(algorithm?, number) {
-        Ok(difficulty) => Some(difficulty.target()),
-        Err(error) => {
-            reader.rule(item, error.to_string());
-            None
-        }
-    }
+fn find_coin(name: &str) -> Result<Coin, String> {
+    Coin::find(name).ok_or_else(|| {
+        let why = if ABSENT_COINS.contains(&name) { "is not in this version" } else { "is no known coin" };
+        format!("{why}; known coins: {}", Coin::ALL.map(|coin| coin.name).join(", "))
+    })
 }
 
 fn read_store(item: &Item<'_>, reader: &mut Reader) -> Option<PathBuf> {

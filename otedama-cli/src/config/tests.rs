@@ -30,7 +30,7 @@ fn errors(text: &str) -> String {
 fn the_full_form_is_read() {
     let config = load(LITECOIN).unwrap();
     let pool = &config.pools[0];
-    assert_eq!((pool.coin, pool.algorithm), (Some("litecoin"), Algorithm::SCRYPT));
+    assert_eq!((pool.coin, pool.coin.algorithm), (otedama_pool::Coin::LITECOIN, Algorithm::SCRYPT));
     assert_eq!(pool.fee.to_string(), "1.0");
     assert_eq!(pool.scheme, SchemeConfig::Pplns(Factor::whole(2)));
     assert_eq!(pool.vardiff, VardiffConfig::default());
@@ -152,6 +152,17 @@ fn coins_algorithms_and_nodes_must_fit() {
         let text = LITECOIN.replace(from, to);
         assert_ne!(text, LITECOIN, "{from}");
         assert!(errors(&text).contains(message), "{to}: {}", errors(&text));
+    }
+    let main = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
+    for (text, message) in [
+        (
+            LITECOIN.replace("LVg2kJoFNg45Nbpy53h7Fe1wKyeXVRhMH9", main),
+            "an address of bitcoin, not of litecoin",
+        ),
+        (LITECOIN.replace("LVg2kJoFNg45", "LVg2kJoFNg46"), "wrong checksum"),
+        (DEVNET.replace("bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", main), "this is a main-net address"),
+    ] {
+        assert!(errors(&text).contains(message), "{}", errors(&text));
     }
     let message = errors(&DEVNET.replace("algorithm: scrypt", "coin: bitcoin"));
     assert!(message.contains("a devnet has no coin"), "{message}");
