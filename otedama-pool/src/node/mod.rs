@@ -1,11 +1,15 @@
 //! Where templates come from and blocks go to.
 
+pub mod devnet;
+
 use std::fmt::Debug;
 use std::time::Duration;
 
 use otedama_core::Hash256;
 
 use crate::template::Template;
+
+pub use devnet::{Devnet, DevnetConfig, DevnetError};
 
 /// A full node. Calls block; a shell gives each node a thread of its own.
 pub trait Node: Debug + Send + Sync {
