@@ -1,1 +1,15 @@
 #![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod cpu;
+mod device;
+pub mod limits;
+mod meter;
+mod rig;
+pub mod scripted;
+mod space;
+
+pub use device::{Device, DeviceInfo, DeviceKind, Telemetry};
+pub use meter::{Meter, Rates};
+pub use rig::{Builder, DeviceState, DeviceStats, Failure, Rig, RigError, RigState, RigStats};
+pub use space::{Slice, Space};
