@@ -1,1 +1,11 @@
-//! x
+//! Measuring Otedama against named baselines and against what the machine can do at most.
+//!
+//! `ratios` compares kernels with other implementations, `figures` measures what is not a kernel. Both print one line
+//! per row on stdout and keep `RESULTS.md` beside this package. Times are CPU times of the measuring threads, so that
+//! a busy machine disturbs them little; two sides of a comparison take turns, and the median counts.
+
+pub mod baseline;
+pub mod clock;
+pub mod limit;
+pub mod measure;
+pub mod results;

@@ -1,0 +1,124 @@
+//! `make ratios`: our kernels over named baselines, one line `NAME RATIO` or `NAME unavailable` for each row.
+
+use std::error::Error;
+use std::hint::black_box;
+use std::io::Write;
+use std::process::ExitCode;
+
+use otedama_benches::baseline::{self, Baseline};
+use otedama_benches::limit;
+use otedama_benches::measure::{self, Task, compare};
+use otedama_benches::results::{Row, Table, quantity, record};
+use otedama_core::{Algorithm, Header, Target, Work};
+use otedama_hash::{Kernel, NonceRange, Stop};
+
+/// What is compared with what.
+struct Ratio {
+    name: &'static str,
+    baseline: Baseline,
+    threads: usize,
+}
+
+const RATIOS: [Ratio; 4] = [
+    Ratio { name: "sha256d", baseline: baseline::SHA256D, threads: 1 },
+    Ratio { name: "scrypt", baseline: baseline::SCRYPT, threads: 1 },
+    Ratio { name: "sha256d-2t", baseline: baseline::SHA256D, threads: 2 },
+    Ratio { name: "scrypt-2t", baseline: baseline::SCRYPT, threads: 2 },
+];
+
+fn main() -> ExitCode {
+    let only: Vec<String> = std::env::args().skip(1).collect();
+    match run(&only) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ratios: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(only: &[String]) -> Result<(), Box<dyn Error>> {
+    if let Some(unknown) = only.iter().find(|name| RATIOS.iter().all(|ratio| ratio.name != **name)) {
+        let known: Vec<_> = RATIOS.iter().map(|ratio| ratio.name).collect();
+        return Err(format!("there is no row {unknown}; rows: {}", known.join(" ")).into());
+    }
+    let mut stdout = std::io::stdout().lock();
+    let mut rows = Vec::new();
+    for ratio in RATIOS.iter().filter(|ratio| only.is_empty() || only.iter().any(|name| name == ratio.name)) {
+        if ratio.threads > measure::threads() {
+            writeln!(stdout, "{} unavailable", ratio.name)?;
+            continue;
+        }
+        let (value, row) = ratio.measure()?;
+        writeln!(stdout, "{} {value:.3}", ratio.name)?;
+        rows.push(row);
+    }
+    Ok(record(Table::Ratios, &rows)?)
+}
+
+impl Ratio {
+    fn measure(&self) -> Result<(f64, Row), Box<dyn Error>> {
+        let baseline = self.baseline;
+        self.check_baseline()?;
+        let kernel = fastest(baseline.algorithm)?;
+        let pairs = (0..self.threads).map(|_| (ours(kernel), theirs(baseline))).collect();
+        let found = compare(pairs);
+        let row = Row {
+            name: self.name,
+            result: format!("{:.3}", found.ratio),
+            beside: format!("{kernel}: {}", quantity(found.ours, "H/s")),
+            baseline: format!("{}: {}", baseline.name, quantity(found.theirs, "H/s")),
+            limit: limit::hashes(baseline.algorithm),
+            reached: found.ours,
+        };
+        Ok((found.ratio, row))
+    }
+
+    /// Both sides must compute the same function, or the ratio means nothing.
+    fn check_baseline(&self) -> Result<(), Box<dyn Error>> {
+        let header = header();
+        let ours = otedama_hash::hash(self.baseline.algorithm, header.as_bytes())?;
+        if *ours.as_bytes() == (self.baseline.hash)(header.as_bytes()) {
+            Ok(())
+        } else {
+            Err(format!("{}: the two sides compute different digests", self.name).into())
+        }
+    }
+}
+
+fn header() -> Header {
+    Header::from(std::array::from_fn::<u8, 80, _>(|index| u8::try_from(index).unwrap_or(0)))
+}
+
+/// The kernel that proves itself and is fastest here.
+fn fastest(algorithm: Algorithm) -> Result<Kernel, Box<dyn Error>> {
+    let mut best = None;
+    for kernel in Kernel::available(algorithm) {
+        kernel.self_test()?;
+        let rate = measure::rate(ours(kernel));
+        if best.is_none_or(|(_, fastest)| rate > fastest) {
+            best = Some((kernel, rate));
+        }
+    }
+    best.map(|(kernel, _)| kernel).ok_or_else(|| format!("there is no kernel for {algorithm}").into())
+}
+
+/// Scans nonces for a digest that does not exist.
+fn ours(kernel: Kernel) -> Task<'static> {
+    let work = Work::new(kernel.algorithm(), header(), Target::ZERO);
+    let mut scanner = kernel.scanner();
+    let mut found = Vec::new();
+    Box::new(move |count| {
+        let scanned = scanner.scan(&work, NonceRange::new(0, count), &Stop::new(), &mut found);
+        assert_eq!(scanned.map(|scanned| scanned.hashes), Ok(count), "{kernel} scans the whole range");
+    })
+}
+
+fn theirs(baseline: Baseline) -> Task<'static> {
+    let header = header();
+    Box::new(move |count| {
+        for nonce in 0..count {
+            black_box((baseline.hash)(header.with_nonce(baseline.algorithm, nonce).as_bytes()));
+        }
+    })
+}

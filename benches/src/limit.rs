@@ -1,0 +1,87 @@
+//! What a core can do at most, from counted instructions and a measured clock.
+
+use std::hint::black_box;
+
+use otedama_core::Algorithm;
+
+use crate::measure::{self, Task};
+
+/// Vector instructions that the widest cores start in one cycle.
+const ISSUE: f64 = 4.0;
+
+/// An upper bound and where it comes from.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    /// How much of it on one thread.
+    pub rate: f64,
+    /// Of what.
+    pub unit: &'static str,
+    /// In words.
+    pub why: String,
+}
+
+/// The most hashes per second that one thread of this CPU can do; `None` where nobody has counted.
+///
+/// The count is of the additions, rotations and three-input logic operations on 32-bit words that no implementation
+/// can leave out, done on the widest vectors of this CPU, four instructions in a cycle. The clock is measured.
+#[must_use]
+pub fn hashes(algorithm: Algorithm) -> Option<Limit> {
+    let operations = match algorithm.name() {
+        // A round: two sums of three rotations (8), choice and majority (2), additions (7); a word of the schedule: 11.
+        // 61 + 61 rounds need be done for one nonce: three at the start are shared, three at the end only move words.
+        "sha256d" => 122.0 * 17.0 + 93.0 * 11.0,
+        // 4096 times Salsa20/8: 128 steps of add, rotate and exclusive-or, 16 additions, 32 exclusive-ors.
+        "scrypt" => 4096.0 * (128.0 * 3.0 + 16.0 + 32.0),
+        _ => return None,
+    };
+    let (lanes, vectors) = lanes();
+    let clock = clock();
+    let rate = clock * lanes * ISSUE / operations;
+    let why = format!(
+        "{operations} word operations, {lanes} lanes ({vectors}), {ISSUE} a cycle, {:.2} GHz",
+        clock / 1e9
+    );
+    Some(Limit { rate, unit: "H/s", why })
+}
+
+/// 32-bit lanes of the widest vectors.
+fn lanes() -> (f64, &'static str) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") {
+            return (16.0, "AVX-512");
+        }
+        if is_x86_feature_detected!("avx2") {
+            return (8.0, "AVX2");
+        }
+    }
+    (4.0, "128 bits")
+}
+
+/// Cycles per second: a chain of dependent multiplications takes three cycles each on every current x86 and Arm core.
+fn clock() -> f64 {
+    const CHAIN: u64 = 1_000;
+    let task: Task<'_> = Box::new(|count| {
+        let mut x = black_box(3u64);
+        for _ in 0..count * CHAIN {
+            x = x.wrapping_mul(x);
+        }
+        black_box(x);
+    });
+    #[expect(clippy::cast_precision_loss, reason = "a small constant")]
+    let steps = (3 * CHAIN) as f64;
+    measure::rate(task) * steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_of_the_right_order() {
+        let sha256d = hashes(Algorithm::SHA256D).unwrap();
+        let scrypt = hashes(Algorithm::SCRYPT).unwrap();
+        assert!((1e6..1e9).contains(&sha256d.rate), "{sha256d:?}");
+        assert!((1e3..1e6).contains(&scrypt.rate), "{scrypt:?}");
+    }
+}

@@ -1,0 +1,109 @@
+//! Taking turns, and medians.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use crate::clock::timed;
+
+/// Rounds of which the median counts.
+pub const ROUNDS: usize = 7;
+/// CPU time that one side of one round takes at least.
+const ROUND: Duration = Duration::from_millis(150);
+
+/// Something that can be done any number of times.
+pub type Task<'a> = Box<dyn FnMut(u64) + Send + 'a>;
+
+/// Two tasks measured in turns.
+#[derive(Clone, Copy, Debug)]
+pub struct Comparison {
+    /// Repetitions per second of CPU time and thread of ours.
+    pub ours: f64,
+    /// The same of the baseline.
+    pub theirs: f64,
+    /// Ours over theirs, the median over the rounds.
+    pub ratio: f64,
+}
+
+/// Compares two tasks on as many threads as there are pairs; all threads of a side work at the same time.
+pub fn compare(mut pairs: Vec<(Task<'_>, Task<'_>)>) -> Comparison {
+    let (mut ours, mut theirs): (Vec<_>, Vec<_>) = pairs.drain(..).unzip();
+    let (our_count, their_count) = (calibrate(&mut ours[0]), calibrate(&mut theirs[0]));
+    let rounds: Vec<_> = (0..ROUNDS)
+        .map(|_| (rate_of_side(&mut ours, our_count), rate_of_side(&mut theirs, their_count)))
+        .collect();
+    Comparison {
+        ours: median(rounds.iter().map(|(ours, _)| *ours)),
+        theirs: median(rounds.iter().map(|(_, theirs)| *theirs)),
+        ratio: median(rounds.iter().map(|(ours, theirs)| ours / theirs)),
+    }
+}
+
+/// Repetitions per second of CPU time of one task, the median over the rounds.
+pub fn rate(mut task: Task<'_>) -> f64 {
+    let count = calibrate(&mut task);
+    median((0..ROUNDS).map(|_| one_rate(&mut task, count)))
+}
+
+/// The middle value; of an even number of values the lower middle.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get((values.len().saturating_sub(1)) / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// How many threads can work at once here.
+#[must_use]
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// How many repetitions fill a round. Warms the task up on the way.
+fn calibrate(task: &mut Task<'_>) -> u64 {
+    let mut count = 1;
+    loop {
+        let ((), spent) = timed(|| task(count));
+        if spent >= ROUND {
+            return count;
+        }
+        count *= if spent * 8 < ROUND { 8 } else { 2 };
+    }
+}
+
+fn one_rate(task: &mut Task<'_>, count: u64) -> f64 {
+    let ((), spent) = timed(|| task(count));
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    let count = count as f64;
+    count / spent.as_secs_f64()
+}
+
+fn rate_of_side(tasks: &mut [Task<'_>], count: u64) -> f64 {
+    let rates: Vec<f64> = std::thread::scope(|scope| {
+        let running: Vec<_> = tasks.iter_mut().map(|task| scope.spawn(|| one_rate(task, count))).collect();
+        running.into_iter().map(|thread| thread.join().unwrap_or(f64::NAN)).collect()
+    });
+    rates.iter().sum::<f64>() / f64::from(u32::try_from(rates.len()).unwrap_or(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert!((median([3.0, 1.0, 2.0].into_iter()) - 2.0).abs() < 1e-9);
+        assert!(median(std::iter::empty()).is_nan());
+    }
+
+    #[test]
+    fn half_the_work_is_twice_as_fast() {
+        fn spin(rounds: u64) -> Task<'static> {
+            Box::new(move |count| {
+                for _ in 0..count * rounds {
+                    std::hint::black_box(std::hint::black_box(3u64).wrapping_mul(5));
+                }
+            })
+        }
+        let found = compare(vec![(spin(1_000), spin(2_000))]);
+        assert!((1.5..2.7).contains(&found.ratio), "{found:?}");
+    }
+}
