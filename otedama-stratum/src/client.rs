@@ -23,6 +23,9 @@ pub struct ClientConfig {
     pub version_mask: u32,
     /// The session id of an earlier session with this server, to go on with its extranonce; none.
     pub resume: Option<String>,
+    /// Where the session's own numbers begin; at 0. Go on with the [numbers](ClientSession::numbers) of the session
+    /// before, and no late share of it is mistaken for one of this session.
+    pub numbers: Numbers,
     /// A share target to ask for; none. Servers need not follow.
     pub suggested: Option<Target>,
     /// What the server may take.
@@ -38,10 +41,18 @@ impl ClientConfig {
             agent: String::from(concat!("otedama/", env!("CARGO_PKG_VERSION"))),
             version_mask: 0x1fff_e000,
             resume: None,
+            numbers: Numbers::default(),
             suggested: None,
             limits: ClientLimits::default(),
         }
     }
+}
+
+/// How far a session has counted its jobs and shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Numbers {
+    pub(crate) job: u32,
+    pub(crate) share: u64,
 }
 
 /// The client's side of one connection: a machine without a socket and without a clock.
@@ -108,6 +119,12 @@ impl ClientSession {
     #[must_use]
     pub fn session(&self) -> Option<&str> {
         self.0.session()
+    }
+
+    /// How far the session has counted, for the [configuration](ClientConfig::numbers) of the next one.
+    #[must_use]
+    pub const fn numbers(&self) -> Numbers {
+        self.0.numbers()
     }
 
     /// Whether the channel is open and the worker authorised.

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "net"))]
 extern crate std;
 
 mod client;
@@ -12,12 +12,14 @@ mod error;
 mod event;
 pub mod limits;
 mod login;
+#[cfg(feature = "net")]
+pub mod net;
 mod server;
 pub mod testkit;
 mod v1;
 
 pub use bytes::Bytes;
-pub use client::{ClientConfig, ClientSession};
+pub use client::{ClientConfig, ClientSession, Numbers};
 pub use encoded::EncodedJob;
 pub use error::{EncodeError, Foreign, SessionError, SubmitError};
 pub use event::{ClientEvent, Refused, Rejection, ServerEvent, ShareId, Ticket};

@@ -1,12 +1,11 @@
 //! Client and server against each other, over a wire that chops.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp)]
 
 mod support;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use otedama_core::{Algorithm, ChannelId, Difficulty, Extranonce, Job, JobBody, JobId, Reject, Share, Terms};
+use otedama_core::{Algorithm, ChannelId, Difficulty, Extranonce, Job, JobBody, JobId, Share, Terms};
 use otedama_stratum::testkit::{Pair, PairError};
 use otedama_stratum::{ClientConfig, ClientEvent, EncodedJob, Login, ServerConfig, ServerEvent, Ticket};
 use support::block_one;

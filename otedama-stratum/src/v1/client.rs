@@ -15,7 +15,7 @@ use super::json::{Items, Message, Raw};
 use super::line::LineReader;
 use super::message::{self, Code, Text, printable};
 use super::outbox::Outbox;
-use crate::client::ClientConfig;
+use crate::client::{ClientConfig, Numbers};
 use crate::error::{SessionError, SubmitError};
 use crate::event::{ClientEvent, Rejection, ShareId};
 
@@ -29,7 +29,6 @@ pub(crate) struct Client {
     pending: VecDeque<Pending>,
     pending_shares: usize,
     requests: u64,
-    shares: u64,
     session: Option<String>,
     channel: Option<Channel>,
     authorized: bool,
@@ -37,7 +36,7 @@ pub(crate) struct Client {
     target: Target,
     latest: Option<Latest>,
     live: VecDeque<Live>,
-    jobs: u32,
+    numbers: Numbers,
     malformed: u32,
     began: Moment,
     heard: Moment,
@@ -83,6 +82,7 @@ struct Live {
 impl Client {
     pub(crate) fn new(config: ClientConfig, now: Now) -> Self {
         let one = config.login.algorithm.spec().difficulty_one;
+        let numbers = config.numbers;
         let mut client = Self {
             config,
             lines: LineReader::default(),
@@ -91,7 +91,6 @@ impl Client {
             pending: VecDeque::new(),
             pending_shares: 0,
             requests: 0,
-            shares: 0,
             session: None,
             channel: None,
             authorized: false,
@@ -99,7 +98,7 @@ impl Client {
             target: one,
             latest: None,
             live: VecDeque::new(),
-            jobs: 0,
+            numbers,
             malformed: 0,
             began: now.moment,
             heard: now.moment,
@@ -156,8 +155,8 @@ impl Client {
             return Err(SubmitError::Full { limit });
         }
         let params = bitcoin::submit_params(&self.config.login.user, &live.wire, share, nonce);
-        let id = ShareId(self.shares);
-        self.shares += 1;
+        let id = ShareId(self.numbers.share);
+        self.numbers.share = id.0.wrapping_add(1);
         self.pending_shares += 1;
         self.ask(Kind::Share(id), now.moment, "mining.submit", &params);
         Ok(id)
@@ -165,6 +164,10 @@ impl Client {
 
     pub(crate) fn session(&self) -> Option<&str> {
         self.session.as_deref()
+    }
+
+    pub(crate) const fn numbers(&self) -> Numbers {
+        self.numbers
     }
 
     pub(crate) const fn is_ready(&self) -> bool {
@@ -433,14 +436,14 @@ impl Client {
         let Some(channel) = latest.channel.or(self.channel) else { return };
         let terms = Terms {
             channel: ChannelId(0),
-            id: JobId(self.jobs),
+            id: JobId(self.numbers.job),
             share_target: latest.target,
             extranonce_prefix: channel.prefix,
             extranonce2_len: channel.extranonce2_len,
             version_mask: self.version_mask,
         };
         let job = Job::new(Arc::clone(&latest.body), terms);
-        self.jobs = self.jobs.wrapping_add(1);
+        self.numbers.job = self.numbers.job.wrapping_add(1);
         self.live.push_back(Live { wire: Arc::clone(&latest.wire), job: job.clone() });
         if self.live.len() > self.config.limits.jobs {
             self.live.pop_front();

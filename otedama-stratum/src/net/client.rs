@@ -1,0 +1,427 @@
+//! The client: an iterator of events that keeps itself connected.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::net::TcpStream;
+use std::string::String;
+use std::sync::Arc;
+use std::thread;
+use std::vec::Vec;
+
+use otedama_core::{Job, Moment};
+
+use super::backoff::Backoff;
+use super::clock::Clock;
+use super::error::{ClientError, ConnectError, Disconnect};
+use super::inbox::{CloseHandle, Inbox, Input, Submitter, Wake};
+use super::link::{self, Link};
+use super::url::Url;
+use crate::client::{ClientConfig, ClientSession, Numbers};
+use crate::error::{SessionError, SubmitError};
+use crate::event::{ClientEvent, Rejection, ShareId};
+use crate::login::Login;
+
+/// How a [`Client`] connects.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// The servers, the preferred one first.
+    pub urls: Vec<Url>,
+    /// What is wanted from them.
+    pub session: ClientConfig,
+    /// The waits between rounds over the list; seeded from the user name.
+    pub backoff: Backoff,
+    /// How long one attempt to connect may take; 10 s for each address of a host.
+    pub connect: Duration,
+    /// How long sending may take before the connection counts as broken; 10 s.
+    pub write: Duration,
+    /// How often the first server is tried while another one is in use; 5 minutes.
+    pub return_after: Duration,
+    /// The longest wait that a server may ask for before a reconnection; 5 minutes.
+    pub reconnect_wait: Duration,
+    /// Shares that may wait to be sent; 1024.
+    pub queue: usize,
+}
+
+impl Options {
+    /// The defaults named at the fields.
+    ///
+    /// # Errors
+    /// [`ConnectError`] if there is no URL or one makes no sense.
+    pub fn new<U: AsRef<str>>(urls: impl IntoIterator<Item = U>, login: Login) -> Result<Self, ConnectError> {
+        let urls: Vec<Url> = urls.into_iter().map(|url| url.as_ref().parse()).collect::<Result<_, _>>()?;
+        if urls.is_empty() {
+            return Err(ConnectError::NoServer);
+        }
+        Ok(Self {
+            urls,
+            backoff: Backoff::new(seed(&login.user)),
+            session: ClientConfig::new(login),
+            connect: Duration::from_secs(10),
+            write: Duration::from_secs(10),
+            return_after: Duration::from_secs(300),
+            reconnect_wait: Duration::from_secs(300),
+            queue: 1024,
+        })
+    }
+}
+
+/// Longer waits are cut into pieces of this.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// FNV-1a, 64 bits.
+fn seed(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// What happens to a client.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A server has let the worker in; jobs follow.
+    Connected(Url),
+    /// The connection is gone, or there was none. Jobs until now are dead; shares for them are dropped.
+    Disconnected(Url, Disconnect),
+    /// Mine this from now on.
+    Job(Job),
+    /// A share was accepted.
+    Accepted(ShareId),
+    /// A share was refused.
+    Rejected(ShareId, Rejection),
+    /// A share was not sent.
+    Dropped(SubmitError),
+    /// The server has a word for whoever watches.
+    Message(String),
+    /// The server asked to connect to a foreign host, which was not done.
+    RedirectRefused {
+        /// The host, if it named one.
+        host: Option<String>,
+        /// The port, if it named one.
+        port: Option<u16>,
+    },
+}
+
+/// A miner's connection to its pool: iterate over it, and it connects, reconnects and fails over by itself.
+///
+/// The iterator blocks until something happens. It ends after [`CloseHandle::close`], or after an error: then trying
+/// again will not help. Dropping it closes the connection.
+#[derive(Debug)]
+pub struct Client {
+    options: Options,
+    clock: Clock,
+    inbox: Arc<Inbox>,
+    events: VecDeque<Result<Event, ClientError>>,
+    link: Option<Link>,
+    /// Where to go next: an index into the list, or where a server has sent us.
+    next: Next,
+    /// Rounds over the list without a session.
+    rounds: u32,
+    not_before: Moment,
+    links: u64,
+    numbers: Numbers,
+    /// The session that could be resumed, and with whom.
+    resume: Option<(Url, String)>,
+    /// Servers in a row that have refused the login.
+    refusals: usize,
+    probe_at: Option<Moment>,
+}
+
+#[derive(Debug, Clone)]
+enum Next {
+    Listed(usize),
+    Sent(Url),
+}
+
+impl Client {
+    /// Connects to one server: `stratum+tcp://host:port` or `host:port`.
+    ///
+    /// # Errors
+    /// [`ConnectError`] if the URL makes no sense or the server cannot be reached.
+    pub fn connect(url: &str, login: Login) -> Result<Self, ConnectError> {
+        Self::connect_any([url], login)
+    }
+
+    /// Connects to the first server of a list that can be reached.
+    ///
+    /// # Errors
+    /// [`ConnectError`] if a URL makes no sense, there is none, or no server can be reached.
+    pub fn connect_any<U: AsRef<str>>(
+        urls: impl IntoIterator<Item = U>,
+        login: Login,
+    ) -> Result<Self, ConnectError> {
+        let mut client = Self::new(Options::new(urls, login)?);
+        loop {
+            let Some((url, error)) = client.dial_next() else { return Ok(client) };
+            if client.not_before != Moment::ORIGIN {
+                return Err(ConnectError::Unreachable { url, error });
+            }
+        }
+    }
+
+    /// A client that connects once it is iterated over, and keeps trying. Only for options with a server in them;
+    /// without one its iterator ends at once.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            clock: Clock::start(),
+            inbox: Inbox::new(options.queue),
+            events: VecDeque::new(),
+            link: None,
+            next: Next::Listed(0),
+            rounds: 0,
+            not_before: Moment::ORIGIN,
+            links: 0,
+            numbers: Numbers::default(),
+            resume: None,
+            refusals: 0,
+            probe_at: None,
+            options,
+        }
+    }
+
+    /// Where shares go in.
+    #[must_use]
+    pub fn submitter(&self) -> Submitter {
+        Submitter { inbox: Arc::clone(&self.inbox) }
+    }
+
+    /// What ends the client from another thread.
+    #[must_use]
+    pub fn close_handle(&self) -> CloseHandle {
+        CloseHandle { inbox: Arc::clone(&self.inbox) }
+    }
+}
+
+impl Iterator for Client {
+    type Item = Result<Event, ClientError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if self.inbox.is_closed() || self.options.urls.is_empty() {
+                self.link = None;
+                return None;
+            }
+            if let Some(event) = self.events.pop_front() {
+                if event.is_err() {
+                    self.inbox.close();
+                }
+                return Some(event);
+            }
+            if self.link.is_some() {
+                self.turn();
+            } else {
+                self.dial();
+            }
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.inbox.close();
+    }
+}
+
+/// Getting connected.
+impl Client {
+    /// Waits until it is time, dropping what comes in meanwhile, then tries the next server.
+    fn dial(&mut self) {
+        match self.inbox.wait(self.clock.until(self.not_before)) {
+            Wake::Closed | Wake::Input(_) => {}
+            Wake::Share(_) => self.events.push_back(Ok(Event::Dropped(SubmitError::UnknownJob))),
+            Wake::Due => {
+                if let Some((url, error)) = self.dial_next() {
+                    self.events.push_back(Ok(Event::Disconnected(url, Disconnect::Io(error))));
+                }
+            }
+        }
+    }
+
+    /// Tries the next server; says which one and why if it cannot be reached.
+    fn dial_next(&mut self) -> Option<(Url, std::io::ErrorKind)> {
+        let url = match &self.next {
+            Next::Listed(index) => self.options.urls.get(*index).cloned()?,
+            Next::Sent(url) => url.clone(),
+        };
+        let opened = link::dial(&url, self.options.connect);
+        match opened.and_then(|stream| self.open(url.clone(), stream)) {
+            Ok(()) => None,
+            Err(error) => {
+                self.refusals = 0;
+                self.step();
+                Some((url, error.kind()))
+            }
+        }
+    }
+
+    fn open(&mut self, url: Url, stream: TcpStream) -> std::io::Result<()> {
+        let mut config = self.options.session.clone();
+        config.numbers = self.numbers;
+        if let Some((_, session)) = self.resume.take().filter(|(from, _)| *from == url) {
+            config.resume = Some(session);
+        }
+        self.links += 1;
+        let now = self.clock.now();
+        let session = ClientSession::new(config, now);
+        let link = Link::new(self.links, url, stream, session, &self.inbox, self.options.write)?;
+        let preferred = self.options.urls.first() == Some(&link.url);
+        self.probe_at = (!preferred).then(|| now.moment.plus(self.options.return_after));
+        self.link = Some(link);
+        Ok(())
+    }
+
+    /// Goes on to the next server of the list; after the last one there is a wait.
+    fn step(&mut self) {
+        let next = match self.next {
+            Next::Listed(index) => index + 1,
+            Next::Sent(_) => 0,
+        };
+        if next < self.options.urls.len() {
+            self.next = Next::Listed(next);
+        } else {
+            self.next = Next::Listed(0);
+            self.pause(self.options.backoff.delay(self.rounds));
+            self.rounds = self.rounds.saturating_add(1);
+        }
+    }
+
+    fn pause(&mut self, time: Duration) {
+        self.not_before = self.clock.now().moment.plus(time);
+    }
+
+    /// Gives the connection up. One that was of use is tried again from the top of the list, after a short wait;
+    /// otherwise it is the next server's turn.
+    fn disconnect(&mut self, why: Disconnect) {
+        let Some(mut link) = self.link.take() else { return };
+        // The last words may explain; the server need not hear them.
+        let _ = link.flush();
+        self.numbers = link.session.numbers();
+        let session = link.session.session().map(String::from);
+        self.resume = session.map(|session| (link.url.clone(), session));
+        if link.session.is_ready() {
+            self.next = Next::Listed(0);
+            self.pause(self.options.backoff.delay(0));
+        } else {
+            self.step();
+        }
+        let refused = match &why {
+            Disconnect::Session(SessionError::LoginRefused(rejection)) => Some(rejection.clone()),
+            _ => None,
+        };
+        self.refusals = if refused.is_some() { self.refusals + 1 } else { 0 };
+        self.events.push_back(Ok(Event::Disconnected(link.url.clone(), why)));
+        if let Some(rejection) = refused.filter(|_| self.refusals >= self.options.urls.len()) {
+            self.events.push_back(Err(ClientError::LoginRefused(rejection)));
+        }
+    }
+}
+
+/// Being connected.
+impl Client {
+    /// Sends what is to be sent, and deals with the next thing that happens.
+    fn turn(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        if let Err(error) = link.flush() {
+            return self.disconnect(Disconnect::Io(error.kind()));
+        }
+        let due = link.session.poll_timeout().into_iter().chain(self.probe_at).min();
+        let time = due.map_or(LONG, |due| self.clock.until(due).min(LONG));
+        if time.is_zero() {
+            return self.time();
+        }
+        match self.inbox.wait(time) {
+            Wake::Closed | Wake::Due => {}
+            Wake::Input(input) => self.input(input),
+            Wake::Share(share) => {
+                if let Err(why) = link.session.submit(&share, self.clock.now()) {
+                    self.events.push_back(Ok(Event::Dropped(why)));
+                }
+            }
+        }
+    }
+
+    fn time(&mut self) {
+        let now = self.clock.now();
+        if self.probe_at.is_some_and(|at| at <= now.moment) {
+            self.probe(now.moment);
+        }
+        let result = self.link.as_mut().map_or(Ok(()), |link| link.session.handle_timeout(now));
+        self.settle(result);
+    }
+
+    fn input(&mut self, input: Input) {
+        let Some(link) = &mut self.link else { return };
+        match input {
+            Input::Bytes(number, bytes) if number == link.number => {
+                let result = link.session.handle_input(&bytes, self.clock.now());
+                self.settle(result);
+            }
+            Input::End(number, why) if number == link.number => {
+                self.disconnect(why.map_or(Disconnect::Closed, Disconnect::Io));
+            }
+            Input::Preferred(stream) => self.prefer(stream),
+            // What a connection of the past has left behind.
+            Input::Bytes(..) | Input::End(..) => {}
+        }
+    }
+
+    /// Passes the session's events on, and ends it if it must end.
+    fn settle(&mut self, result: Result<(), SessionError>) {
+        while let Some(event) = self.link.as_mut().and_then(|link| link.session.poll_event()) {
+            let Some(event) = self.translate(event) else { continue };
+            self.events.push_back(Ok(event));
+        }
+        if let Err(error) = result {
+            self.disconnect(Disconnect::Session(error));
+        }
+    }
+
+    fn translate(&mut self, event: ClientEvent) -> Option<Event> {
+        Some(match event {
+            ClientEvent::Ready => {
+                self.rounds = 0;
+                self.refusals = 0;
+                Event::Connected(self.link.as_ref()?.url.clone())
+            }
+            ClientEvent::Job(job) => Event::Job(job),
+            ClientEvent::Accepted(id) => Event::Accepted(id),
+            ClientEvent::Rejected(id, why) => Event::Rejected(id, why),
+            ClientEvent::Message(text) => Event::Message(text),
+            ClientEvent::Reconnect { host, port, wait } => {
+                let to = self.link.as_ref()?.url.moved(host.as_deref(), port);
+                let Some(to) = to else { return Some(Event::RedirectRefused { host, port }) };
+                self.disconnect(Disconnect::Asked);
+                self.next = Next::Sent(to);
+                self.pause(wait.min(self.options.reconnect_wait));
+                return None;
+            }
+        })
+    }
+
+    /// Tries the first server of the list without keeping the present one waiting.
+    fn probe(&mut self, now: Moment) {
+        self.probe_at = Some(now.plus(self.options.return_after));
+        let Some(first) = self.options.urls.first().cloned() else { return };
+        let (inbox, timeout) = (Arc::clone(&self.inbox), self.options.connect);
+        let attempt = move || {
+            if let Ok(stream) = link::dial(&first, timeout) {
+                inbox.bring(Input::Preferred(stream));
+            }
+        };
+        // If the system has no thread to give, the next attempt is a few minutes away.
+        let _ = thread::Builder::new().name("stratum-probe".into()).spawn(attempt);
+    }
+
+    fn prefer(&mut self, stream: TcpStream) {
+        let Some(first) = self.options.urls.first().cloned() else { return };
+        if self.link.as_ref().is_some_and(|link| link.url == first) {
+            return;
+        }
+        self.disconnect(Disconnect::Preferred);
+        self.next = Next::Listed(0);
+        if let Err(error) = self.open(first.clone(), stream) {
+            self.events.push_back(Ok(Event::Disconnected(first, Disconnect::Io(error.kind()))));
+        }
+    }
+}
