@@ -9,6 +9,7 @@ mod limits;
 pub mod node;
 pub mod scheme;
 mod template;
+pub mod vardiff;
 
 pub use account::{Account, PoolName};
 pub use coin::{Address, AddressError, Chain, Coin};
