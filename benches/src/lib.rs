@@ -8,4 +8,6 @@ pub mod baseline;
 pub mod clock;
 pub mod limit;
 pub mod measure;
+pub mod program;
 pub mod results;
+pub mod submit;

@@ -1,14 +1,13 @@
 //! `make ratios`: our kernels over named baselines, one line `NAME RATIO` or `NAME unavailable` for each row.
 
-use std::error::Error;
 use std::hint::black_box;
-use std::io::Write;
 use std::process::ExitCode;
 
 use otedama_benches::baseline::{self, Baseline};
 use otedama_benches::limit;
 use otedama_benches::measure::{self, Task, compare};
-use otedama_benches::results::{Row, Table, quantity, record};
+use otedama_benches::program::{Failure, Measured, run};
+use otedama_benches::results::{Row, Table, quantity};
 use otedama_core::{Algorithm, Header, Target, Work};
 use otedama_hash::{Kernel, NonceRange, Stop};
 
@@ -27,37 +26,14 @@ const RATIOS: [Ratio; 4] = [
 ];
 
 fn main() -> ExitCode {
-    let only: Vec<String> = std::env::args().skip(1).collect();
-    match run(&only) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ratios: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(only: &[String]) -> Result<(), Box<dyn Error>> {
-    if let Some(unknown) = only.iter().find(|name| RATIOS.iter().all(|ratio| ratio.name != **name)) {
-        let known: Vec<_> = RATIOS.iter().map(|ratio| ratio.name).collect();
-        return Err(format!("there is no row {unknown}; rows: {}", known.join(" ")).into());
-    }
-    let mut stdout = std::io::stdout().lock();
-    let mut rows = Vec::new();
-    for ratio in RATIOS.iter().filter(|ratio| only.is_empty() || only.iter().any(|name| name == ratio.name)) {
-        if ratio.threads > measure::threads() {
-            writeln!(stdout, "{} unavailable", ratio.name)?;
-            continue;
-        }
-        let (value, row) = ratio.measure()?;
-        writeln!(stdout, "{} {value:.3}", ratio.name)?;
-        rows.push(row);
-    }
-    Ok(record(Table::Ratios, &rows)?)
+    run(Table::Ratios, &RATIOS, |ratio| ratio.name, Ratio::measure)
 }
 
 impl Ratio {
-    fn measure(&self) -> Result<(f64, Row), Box<dyn Error>> {
+    fn measure(&self) -> Measured {
+        if self.threads > measure::threads() {
+            return Ok(None);
+        }
         let baseline = self.baseline;
         self.check_baseline()?;
         let kernel = fastest(baseline.algorithm)?;
@@ -71,11 +47,11 @@ impl Ratio {
             limit: limit::hashes(baseline.algorithm),
             reached: found.ours,
         };
-        Ok((found.ratio, row))
+        Ok(Some((format!("{:.3}", found.ratio), row)))
     }
 
     /// Both sides must compute the same function, or the ratio means nothing.
-    fn check_baseline(&self) -> Result<(), Box<dyn Error>> {
+    fn check_baseline(&self) -> Result<(), Failure> {
         let header = header();
         let ours = otedama_hash::hash(self.baseline.algorithm, header.as_bytes())?;
         if *ours.as_bytes() == (self.baseline.hash)(header.as_bytes()) {
@@ -91,7 +67,7 @@ fn header() -> Header {
 }
 
 /// The kernel that proves itself and is fastest here.
-fn fastest(algorithm: Algorithm) -> Result<Kernel, Box<dyn Error>> {
+fn fastest(algorithm: Algorithm) -> Result<Kernel, Failure> {
     let mut best = None;
     for kernel in Kernel::available(algorithm) {
         kernel.self_test()?;
