@@ -20,6 +20,7 @@ Results go to standard output, everything else to standard error.
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 time-out, 130 interrupted.
 
 Examples:
+  otedama mine --url stratum+tcp://pool.example:3333 --user ADDRESS.rig1 --algorithm scrypt
   otedama hash sha256d 0100000000000000...  (80 bytes of header as hex)
   otedama scan scrypt HEADER --target 00ffff... --start 0 --count 65536
   otedama bench sha256d --threads 2 --seconds 5 --json
@@ -48,6 +49,8 @@ pub(crate) enum LogFormat {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Mine on a pool with the processors of this machine
+    Mine(MineArgs),
     /// Print the proof-of-work hash of a header, bytes as the function wrote them
     Hash(HashArgs),
     /// Print every nonce of a range that meets a target
@@ -59,6 +62,35 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Print the version
     Version,
+}
+
+/// Where to mine, as whom, with what and how long.
+#[derive(Debug, Args)]
+pub(crate) struct MineArgs {
+    /// A pool, stratum+tcp://HOST:PORT; further ones are tried in turn while the ones before them fail
+    #[arg(long = "url", value_name = "URL")]
+    pub(crate) urls: Vec<String>,
+    /// The user name, for most pools ADDRESS.WORKER
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// The password; x if absent
+    #[arg(long, value_name = "P")]
+    pub(crate) pass: Option<String>,
+    /// The function: sha256d (if absent) or scrypt
+    #[arg(long, value_name = "A", value_parser = algorithm)]
+    pub(crate) algorithm: Option<Algorithm>,
+    /// Threads; one for each processor if absent
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+    /// End after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
+    pub(crate) time: Option<u64>,
+    /// A configuration with a section `mine`, over which flags win
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<String>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// A header to hash.

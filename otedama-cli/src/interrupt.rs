@@ -21,6 +21,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     requested: bool,
+    released: bool,
     hooks: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -61,11 +62,18 @@ impl Interrupt {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner).requested
     }
 
-    /// Waits so long or until the end is asked for, and says whether it was.
+    /// Waits so long, or until the end is asked for or there is no more reason to wait; says whether it ended early.
     pub(crate) fn wait(&self, patience: Duration) -> bool {
+        let early = |state: &mut State| state.requested || state.released;
         let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.0.changed.wait_timeout_while(state, patience, |state| !state.requested);
-        waited.unwrap_or_else(PoisonError::into_inner).0.requested
+        let waited = self.0.changed.wait_timeout_while(state, patience, |state| !early(state));
+        early(&mut waited.unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// Ends every wait, now and later: what was waited for has ended by itself.
+    pub(crate) fn release(&self) {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).released = true;
+        self.0.changed.notify_all();
     }
 
     /// Runs `hook` once the end is asked for, on a thread of its own; at once if it already was.
@@ -109,5 +117,8 @@ mod tests {
         interrupt.on_request(hook(10));
         assert_eq!(count.load(Ordering::SeqCst), 11);
         assert!(interrupt.wait(Duration::MAX), "a wait ends once it was asked for");
+        let other = Interrupt(Arc::default());
+        other.release();
+        assert!(other.wait(Duration::MAX) && !other.is_requested());
     }
 }

@@ -9,6 +9,8 @@ mod config;
 mod failure;
 mod interrupt;
 mod log;
+mod measure;
+mod miner;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -46,6 +48,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Mine(args) => cmd::mine::run(&args),
         Command::Hash(args) => cmd::hash::run(&args),
         Command::Scan(args) => cmd::scan::run(&args),
         Command::Bench(args) => cmd::bench::run(&args),

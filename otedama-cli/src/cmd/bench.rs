@@ -1,11 +1,10 @@
 //! `otedama bench`: how fast this machine hashes, and whether it does so rightly.
 
 use std::io::{self, Write as _};
-use std::sync::Barrier;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use otedama_core::{Algorithm, AlgorithmSet, Hash256, HashRate, Header, Target, Weight, Work};
+use otedama_core::{Algorithm, AlgorithmSet, Hash256, Target, Weight, Work};
 use otedama_hash::{Kernel, NonceRange, Stop, oracle};
 use serde_json::json;
 
@@ -13,6 +12,7 @@ use crate::args::BenchArgs;
 use crate::cmd::scan::choose;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
+use crate::measure::{Measured, header, measure};
 
 pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let interrupt = Interrupt::install()?;
@@ -26,17 +26,6 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
         print(args.json, kernel, threads, &measured, &checksum)?;
     }
     Ok(())
-}
-
-struct Measured {
-    elapsed: Duration,
-    hashes: u64,
-}
-
-impl Measured {
-    fn rate(&self) -> HashRate {
-        HashRate::from_work(Weight::new(self.hashes.into()), self.elapsed)
-    }
 }
 
 fn print(json: bool, kernel: Kernel, threads: usize, measured: &Measured, checksum: &str) -> io::Result<()> {
@@ -63,11 +52,6 @@ fn print(json: bool, kernel: Kernel, threads: usize, measured: &Measured, checks
     }
 }
 
-/// A header that no chain has; bytes that differ from each other.
-fn header() -> Header {
-    Header::from(std::array::from_fn(|index| u8::try_from(index % 256).unwrap_or(0)))
-}
-
 /// Nonces of the checksum, and how many leading bits of a digest must be zero to be part of it.
 fn checked_range(algorithm: Algorithm) -> (u64, u32) {
     // The oracle is slow on purpose: some ten milliseconds for either.
@@ -90,54 +74,6 @@ fn checksum(kernel: Kernel) -> Result<String, Failure> {
     }
     let bytes: Vec<u8> = nonces.iter().flat_map(|nonce| nonce.to_le_bytes()).collect();
     Ok(Hash256::sha256d(&bytes).to_string())
-}
-
-/// Hashes on so many threads, all of which begin together.
-fn measure(
-    kernel: Kernel,
-    threads: usize,
-    time: Duration,
-    interrupt: &Interrupt,
-) -> Result<Measured, Failure> {
-    let stop = Stop::new();
-    let barrier = Barrier::new(threads + 1);
-    let work = Work::new(kernel.algorithm(), header(), Target::ZERO);
-    let (elapsed, counts) = thread::scope(|scope| {
-        let hasher = || {
-            let mut scanner = kernel.scanner();
-            barrier.wait();
-            hash_until(&mut *scanner, &work, &stop)
-        };
-        let hashers: Vec<_> = (0..threads).map(|_| scope.spawn(hasher)).collect();
-        barrier.wait();
-        let start = Instant::now();
-        interrupt.wait(time);
-        stop.request();
-        let counts: Vec<_> = hashers.into_iter().map(thread::ScopedJoinHandle::join).collect();
-        (start.elapsed(), counts)
-    });
-    if interrupt.is_requested() {
-        return Err(Failure::Interrupted);
-    }
-    let mut hashes: u64 = 0;
-    for count in counts {
-        let count = count.map_err(|_| Failure::Failed(format!("a thread of {kernel} broke down")))?;
-        hashes = hashes.saturating_add(count.map_err(|error| Failure::Failed(error.to_string()))?);
-    }
-    Ok(Measured { elapsed, hashes })
-}
-
-fn hash_until(
-    scanner: &mut dyn otedama_hash::Scan,
-    work: &Work,
-    stop: &Stop,
-) -> Result<u64, otedama_hash::ScanError> {
-    let (mut hashes, mut found) = (0, Vec::new());
-    while !stop.is_requested() {
-        hashes += scanner.scan(work, NonceRange::all(work.algorithm), stop, &mut found)?.hashes;
-        found.clear();
-    }
-    Ok(hashes)
 }
 
 #[cfg(test)]

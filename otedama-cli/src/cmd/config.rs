@@ -2,11 +2,11 @@
 
 use std::io::{self, Write as _};
 
-use crate::config::{Config, MineConfig};
+use crate::config::{Config, MineConfig, Part};
 use crate::failure::Failure;
 
 pub(crate) fn validate(file: &str) -> Result<(), Failure> {
-    let config = Config::load(file)?;
+    let config = Config::load(Some(file), Part::All)?;
     if config.pools.is_empty() && config.mine == MineConfig::default() {
         return Err(config.refuse("configures neither a pool nor a miner").into());
     }

@@ -3,5 +3,6 @@
 pub(crate) mod bench;
 pub(crate) mod config;
 pub(crate) mod hash;
+pub(crate) mod mine;
 pub(crate) mod scan;
 pub(crate) mod version;

@@ -41,22 +41,31 @@ pub(crate) struct Config {
     source: String,
 }
 
+/// What a configuration is read for. Pools are of no concern to a miner, and may be configured half in its environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// All of it.
+    All,
+    /// Only what concerns the miner.
+    Mine,
+}
+
 /// A text that must not be shown.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(String);
 
 impl Config {
-    /// Reads `path`, or standard input for `-`, and puts the environment over it.
-    pub(crate) fn load(path: &str) -> Result<Self, ConfigError> {
-        let text = read(path)
-            .map_err(|fault| ConfigError::new(path, vec![Problem::new(Place::Absent, "", fault)]))?;
-        let source = if path == "-" { "standard input" } else { path };
-        Self::parse(source, &text, std::env::vars_os())
-    }
-
-    /// The environment alone.
-    pub(crate) fn from_env() -> Result<Self, ConfigError> {
-        Self::parse("environment", "", std::env::vars_os())
+    /// Reads `path`, or standard input for `-`, or nothing, and puts the environment over it.
+    pub(crate) fn load(path: Option<&str>, part: Part) -> Result<Self, ConfigError> {
+        let source = match path {
+            None => "environment",
+            Some("-") => "standard input",
+            Some(path) => path,
+        };
+        let text = path.map_or_else(|| Ok(String::new()), read);
+        let text =
+            text.map_err(|fault| ConfigError::new(source, vec![Problem::new(Place::Absent, "", fault)]))?;
+        Self::parse(source, &text, std::env::vars_os(), part)
     }
 
     /// Reads `text`; `source` is its name in messages.
@@ -64,13 +73,14 @@ impl Config {
         source: &str,
         text: &str,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
+        part: Part,
     ) -> Result<Self, ConfigError> {
         let mut reader = Reader::default();
         let mut root = Node::parse(text, None).map_err(|(place, error)| {
             ConfigError::new(source, vec![Problem::new(place, "", Fault::Yaml(error))])
         })?;
         env::overlay(&mut root, variables, &mut reader.problems);
-        let (pools, mine) = read_root(&root, &mut reader);
+        let (pools, mine) = read_root(&root, part, &mut reader);
         if reader.problems.is_empty() {
             Ok(Self { pools, mine, source: source.to_owned() })
         } else {
@@ -111,7 +121,7 @@ fn read(path: &str) -> Result<String, Fault> {
     String::from_utf8(bytes).map_err(|_| Fault::NotText)
 }
 
-fn read_root(root: &Node, reader: &mut Reader) -> (Vec<PoolConfig>, MineConfig) {
+fn read_root(root: &Node, part: Part, reader: &mut Reader) -> (Vec<PoolConfig>, MineConfig) {
     let Some(mut section) = reader.section(&Item::new(root, "")) else {
         return Default::default();
     };
@@ -119,6 +129,7 @@ fn read_root(root: &Node, reader: &mut Reader) -> (Vec<PoolConfig>, MineConfig) 
     let list = section.get("pools");
     let flat = pool::flat_keys(&mut section);
     let pools = match (list, flat.first()) {
+        _ if part == Part::Mine => Vec::new(),
         (Some(_), Some(item)) => {
             reader.rule(item, "this belongs to one pool: put it into the list `pools`, or leave that out");
             Vec::new()

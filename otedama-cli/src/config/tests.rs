@@ -19,7 +19,7 @@ pool: { address: bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080 }
 "#;
 
 fn load(text: &str) -> Result<Config, ConfigError> {
-    Config::parse("c.yaml", text, [])
+    Config::parse("c.yaml", text, [], Part::All)
 }
 
 fn errors(text: &str) -> String {
@@ -112,11 +112,11 @@ fn a_whole_fee_must_be_meant() {
 fn the_environment_wins_over_the_file() {
     let set = [("OTEDAMA_STRATUM__LISTEN", "['127.0.0.1:0', '[::1]:0']"), ("OTEDAMA_POOL__SCHEME", "solo")];
     let variables = set.map(|(name, value)| (name.into(), value.into()));
-    let config = Config::parse("c.yaml", DEVNET, variables).unwrap();
+    let config = Config::parse("c.yaml", DEVNET, variables, Part::All).unwrap();
     assert_eq!(config.pools[0].listen.len(), 2);
     assert_eq!(config.pools[0].scheme, SchemeConfig::Solo);
     let wrong = [("OTEDAMA_POOL__FEE".into(), "1".into())];
-    let message = Config::parse("c.yaml", DEVNET, wrong).unwrap_err().to_string();
+    let message = Config::parse("c.yaml", DEVNET, wrong, Part::All).unwrap_err().to_string();
     assert_eq!(
         message,
         "environment OTEDAMA_POOL__FEE: pool.fee: unknown key; the nearest known one is `fee_percent`"
@@ -198,6 +198,10 @@ fn a_miner_is_configured_alone() {
     assert!(config.pools.is_empty());
     assert_eq!((config.mine.urls.len(), config.mine.threads), (1, Some(2)));
     assert_eq!(config.mine.algorithm, Some(Algorithm::SCRYPT));
+    let half = format!("pool: {{ name: 7! }}\n{text}");
+    assert!(load(&half).is_err());
+    assert_eq!(Config::parse("c.yaml", &half, [], Part::Mine).unwrap().mine, config.mine);
+    assert!(Config::parse("c.yaml", "mein: {}", [], Part::Mine).is_err());
     assert!(errors("mine: { threads: 0 }").contains("at least one thread"));
     assert!(errors("mine: { algorithm: x11 }").contains("known: sha256d, scrypt"));
 }

@@ -1,0 +1,160 @@
+//! A miner: a rig on a connection, and what came of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use otedama_core::{HashRate, Weight};
+use otedama_gpu::{Rig, cpu};
+use otedama_stratum::net::{Client, CloseHandle, Event, Options};
+use tracing::{debug, error, info, warn};
+
+use crate::failure::Failure;
+
+/// A rig whose shares go to a pool.
+#[derive(Debug)]
+pub(crate) struct Miner {
+    client: Client,
+    watch: Watch,
+}
+
+/// A view of a miner from another thread; clones look at the same one.
+#[derive(Clone, Debug)]
+pub(crate) struct Watch(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    rig: Rig,
+    begin: Instant,
+    accepted: AtomicU64,
+    rejected: AtomicU64,
+    lost: AtomicU64,
+    had_job: AtomicBool,
+}
+
+/// What a miner has done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Summary {
+    /// Shares that the pool accepted.
+    pub(crate) accepted: u64,
+    /// Shares that it refused.
+    pub(crate) rejected: u64,
+    /// Shares that were found but not sent: their connection was gone.
+    pub(crate) lost: u64,
+    /// Hashes that were tried.
+    pub(crate) hashes: u64,
+    /// How long that took, with all the waiting.
+    pub(crate) elapsed: Duration,
+}
+
+impl Summary {
+    /// The average over the whole time.
+    pub(crate) fn rate(&self) -> HashRate {
+        HashRate::from_work(Weight::new(self.hashes.into()), self.elapsed)
+    }
+}
+
+impl Miner {
+    /// A miner on so many threads, or on all processors. It connects once it [runs](Self::run).
+    pub(crate) fn new(options: Options, threads: Option<usize>) -> Result<Self, Failure> {
+        let failed = |error: &dyn ToString| Failure::Failed(error.to_string());
+        let builder = threads.map_or_else(cpu::Builder::new, |count| cpu::Builder::new().threads(count));
+        let device = builder.build().map_err(|error| failed(&error))?;
+        let client = Client::new(options);
+        let shares = client.submitter();
+        let rig = Rig::builder(vec![Box::new(device)])
+            .on_failure(|device, failure| error!("device {} is out of service: {failure}", device.name))
+            .start(move |share| shares.submit(share))
+            .map_err(|error| failed(&error))?;
+        let shared = Shared {
+            rig,
+            begin: Instant::now(),
+            accepted: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            had_job: AtomicBool::new(false),
+        };
+        Ok(Self { client, watch: Watch(Arc::new(shared)) })
+    }
+
+    /// The view of it.
+    pub(crate) fn watch(&self) -> Watch {
+        self.watch.clone()
+    }
+
+    /// What ends it.
+    pub(crate) fn close_handle(&self) -> CloseHandle {
+        self.client.close_handle()
+    }
+
+    /// Mines until it is closed, whatever becomes of the connection.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let Self { client, watch: Watch(shared) } = self;
+        for event in client {
+            let event = event.map_err(|error| Failure::Failed(error.to_string()))?;
+            shared.handle(event);
+        }
+        shared.rig.pause();
+        Ok(())
+    }
+}
+
+impl Watch {
+    /// What was done until now.
+    pub(crate) fn summary(&self) -> Summary {
+        let Shared { rig, begin, accepted, rejected, lost, .. } = &*self.0;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Summary {
+            accepted: read(accepted),
+            rejected: read(rejected),
+            lost: read(lost),
+            hashes: rig.stats().devices.iter().map(|device| device.hashes).sum(),
+            elapsed: begin.elapsed(),
+        }
+    }
+
+    /// The hash rate of the last ten seconds.
+    pub(crate) fn hash_rate(&self) -> HashRate {
+        self.0.rig.hash_rate()
+    }
+
+    /// Whether a pool ever gave it something to do.
+    pub(crate) fn had_job(&self) -> bool {
+        self.0.had_job.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    fn handle(&self, event: Event) {
+        let count = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
+        match event {
+            Event::Connected(url) => info!("connected to {url}"),
+            Event::Disconnected(url, why) => {
+                self.rig.pause();
+                warn!("not connected to {url}: {why}");
+            }
+            Event::Job(job) => {
+                debug!("job {} at height {:?}", job.id(), job.body().height);
+                self.had_job.store(true, Ordering::Relaxed);
+                self.rig.assign(job);
+            }
+            Event::Accepted(id) => {
+                count(&self.accepted);
+                debug!("share {id} accepted");
+            }
+            Event::Rejected(id, why) => {
+                count(&self.rejected);
+                warn!("share {id} rejected: {why}");
+            }
+            Event::Dropped(why) => {
+                count(&self.lost);
+                debug!("a share was not sent: {why}");
+            }
+            Event::Message(text) => info!("the pool says: {text}"),
+            Event::RedirectRefused { host, port } => {
+                warn!("the pool wants this miner to go to {host:?}:{port:?}, which was refused");
+            }
+            _ => {}
+        }
+    }
+}
