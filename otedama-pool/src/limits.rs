@@ -2,3 +2,26 @@
 
 /// Transactions of a template; a block of 4,000,000 weight units holds fewer than 17,000 of the smallest ones.
 pub(crate) const MAX_TEMPLATE_TRANSACTIONS: usize = 25_000;
+
+/// Bounds on a node that is asked over JSON-RPC.
+#[cfg(feature = "server")]
+pub(crate) mod rpc {
+    use std::time::Duration;
+
+    /// Bytes of an HTTP head.
+    pub(crate) const MAX_HEAD: usize = 16 * 1024;
+    /// Bytes of an answer: a template is two hex digits for each byte of a block, and some JSON around them.
+    pub(crate) const MAX_RESPONSE: usize = 32 * 1024 * 1024;
+    /// Characters kept of a node's own words.
+    pub(crate) const MAX_MESSAGE: usize = 300;
+    /// Bytes of a long-poll ticket; real ones have about 70.
+    pub(crate) const MAX_LONG_POLL_ID: usize = 256;
+    /// Within which an answer must be complete, unless the user says otherwise.
+    pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+    /// After which a long poll is given up and started again; nodes answer after a minute if the mempool changed.
+    pub(crate) const LONG_POLL_PATIENCE: Duration = Duration::from_secs(300);
+    /// How long a failed long poll is left alone.
+    pub(crate) const LONG_POLL_RETRY: Duration = Duration::from_secs(5);
+    /// How often the tip is looked at beside a long poll.
+    pub(crate) const TIP_POLL: Duration = Duration::from_millis(500);
+}

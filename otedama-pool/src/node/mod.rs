@@ -1,5 +1,7 @@
 //! Where templates come from and blocks go to.
 
+#[cfg(feature = "server")]
+pub mod bitcoind;
 pub mod devnet;
 
 use std::fmt::Debug;
@@ -9,6 +11,8 @@ use otedama_core::Hash256;
 
 use crate::template::Template;
 
+#[cfg(feature = "server")]
+pub use bitcoind::{Auth, Bitcoind};
 pub use devnet::{Devnet, DevnetConfig, DevnetError};
 
 /// A full node. Calls block; a shell gives each node a thread of its own.
@@ -107,6 +111,9 @@ pub enum NodeError {
         /// The node's own words.
         message: String,
     },
+    /// It wants what this pool cannot do.
+    #[error("node asks for {0}, which is not supported")]
+    Unsupported(String),
     /// Its answer makes no sense. The node is at fault.
     #[error("node answers nonsense: {0}")]
     Malformed(String),

@@ -1,5 +1,7 @@
 //! From a template to a solved block, through the same job and share that a miner would see.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::sync::Arc;
 
 use otedama_core::{
@@ -9,27 +11,27 @@ use otedama_core::{
 use otedama_hash::Verifier;
 use otedama_pool::{CoinbaseOutput, CoinbasePlan, Marker, Template};
 
-pub const EXTRANONCE_LEN: usize = 8;
+pub(crate) const EXTRANONCE_LEN: usize = 8;
 
 /// Pays everything to one script.
-pub fn pay_all(template: &Template, script: &[u8]) -> CoinbasePlan {
+pub(crate) fn pay_all(template: &Template, script: &[u8]) -> CoinbasePlan {
     plan(vec![CoinbaseOutput { script: script.into(), amount: template.coinbase_value }])
 }
 
-pub fn plan(outputs: Vec<CoinbaseOutput>) -> CoinbasePlan {
+pub(crate) fn plan(outputs: Vec<CoinbaseOutput>) -> CoinbasePlan {
     let marker = Marker { node: 1, boot: 2, job: 3 };
     CoinbasePlan::new(b"/otedama/", EXTRANONCE_LEN, marker, outputs).unwrap()
 }
 
 /// A solved block.
-pub fn solve(template: &Template, algorithm: Algorithm, plan: &CoinbasePlan) -> Vec<u8> {
+pub(crate) fn solve(template: &Template, algorithm: Algorithm, plan: &CoinbasePlan) -> Vec<u8> {
     let (header, coinbase) = candidate(template, algorithm, plan);
     let header = solve_header(header, algorithm, template.nbits.target().unwrap());
     template.block(&header, &coinbase)
 }
 
 /// A header without proof of work, and the coinbase that it is made of.
-pub fn candidate(template: &Template, algorithm: Algorithm, plan: &CoinbasePlan) -> (Header, Vec<u8>) {
+pub(crate) fn candidate(template: &Template, algorithm: Algorithm, plan: &CoinbasePlan) -> (Header, Vec<u8>) {
     let coinbase = template.coinbase(plan).unwrap();
     let source = BitcoinSource {
         version: template.version,
@@ -54,12 +56,12 @@ pub fn candidate(template: &Template, algorithm: Algorithm, plan: &CoinbasePlan)
 }
 
 /// The header with the first nonce that meets the target.
-pub fn solve_header(header: Header, algorithm: Algorithm, target: Target) -> Header {
+pub(crate) fn solve_header(header: Header, algorithm: Algorithm, target: Target) -> Header {
     search(header, algorithm, |digest| algorithm.meets(digest, target))
 }
 
 /// The header with the first nonce that does not meet the target.
-pub fn miss_header(header: Header, algorithm: Algorithm, target: Target) -> Header {
+pub(crate) fn miss_header(header: Header, algorithm: Algorithm, target: Target) -> Header {
     search(header, algorithm, |digest| !algorithm.meets(digest, target))
 }
 
@@ -72,7 +74,7 @@ fn search(header: Header, algorithm: Algorithm, wanted: impl Fn(&otedama_core::D
 }
 
 /// Half of the value to each of two scripts.
-pub fn halves(template: &Template, one: &[u8], other: &[u8]) -> CoinbasePlan {
+pub(crate) fn halves(template: &Template, one: &[u8], other: &[u8]) -> CoinbasePlan {
     let value = template.coinbase_value.atomic();
     let part =
         |script: &[u8], units| CoinbaseOutput { script: script.into(), amount: Amount::from_atomic(units) };
