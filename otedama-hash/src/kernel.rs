@@ -132,3 +132,50 @@ impl fmt::Display for Kernel {
         write!(f, "{}/{}", self.0.algorithm, self.0.name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::Scanned;
+
+    /// A kernel that finds what it is told to, whatever the work.
+    struct Finds(&'static [u64], u64);
+
+    impl Scan for Finds {
+        fn prepare(&mut self, _: &otedama_core::Seed) -> Result<(), crate::ScanError> {
+            Ok(())
+        }
+
+        fn scan(
+            &mut self,
+            work: &Work,
+            _: NonceRange,
+            _: &Stop,
+            out: &mut Vec<otedama_core::Solution>,
+        ) -> Result<Scanned, crate::ScanError> {
+            let solution = |nonce: &u64| otedama_core::Solution::new(work.generation, *nonce);
+            out.extend(self.0.iter().map(solution));
+            Ok(Scanned::new(self.1))
+        }
+    }
+
+    const fn broken(scanner: fn() -> Box<dyn Scan>) -> Entry {
+        let known = Known { header: &[0; 80], bits: 0x1d00_ffff, nonce: 500, before: 5, count: 10 };
+        let (name, algorithm, available) = ("broken", Algorithm::SHA256D, || true);
+        Entry { name, algorithm, available, scanner, stop_interval: 1, known }
+    }
+
+    #[test]
+    fn a_self_test_wants_the_nonce_and_nothing_else_in_the_whole_range() {
+        static GOOD: Entry = broken(|| Box::new(Finds(&[500], 10)));
+        static BLIND: Entry = broken(|| Box::new(Finds(&[], 10)));
+        static WRONG: Entry = broken(|| Box::new(Finds(&[501], 10)));
+        static EAGER: Entry = broken(|| Box::new(Finds(&[499, 500], 10)));
+        static SHORT: Entry = broken(|| Box::new(Finds(&[500], 9)));
+        assert_eq!(Kernel(&GOOD).self_test(), Ok(()));
+        for entry in [&BLIND, &WRONG, &EAGER, &SHORT] {
+            let result = Kernel(entry).self_test();
+            assert!(matches!(result, Err(KernelError::SelfTest { expected: 500, .. })), "{result:?}");
+        }
+    }
+}
