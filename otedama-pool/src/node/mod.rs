@@ -64,6 +64,41 @@ pub trait Node: Debug + Send + Sync {
     fn block(&self, hash: Hash256) -> Result<Option<BlockStatus>, NodeError>;
 }
 
+/// A node that was chosen at run time.
+impl Node for Box<dyn Node> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn chain(&self) -> Result<String, NodeError> {
+        (**self).chain()
+    }
+
+    fn tip(&self) -> Result<Hash256, NodeError> {
+        (**self).tip()
+    }
+
+    fn template(&self) -> Result<Template, NodeError> {
+        (**self).template()
+    }
+
+    fn next_template(&self, seen: &Template, patience: Duration) -> Result<Option<Template>, NodeError> {
+        (**self).next_template(seen, patience)
+    }
+
+    fn submit(&self, block: &[u8]) -> Result<Submission, NodeError> {
+        (**self).submit(block)
+    }
+
+    fn propose(&self, block: &[u8]) -> Result<Option<Submission>, NodeError> {
+        (**self).propose(block)
+    }
+
+    fn block(&self, hash: Hash256) -> Result<Option<BlockStatus>, NodeError> {
+        (**self).block(hash)
+    }
+}
+
 /// A node's first word on a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
