@@ -58,7 +58,7 @@ fn every_crate_is_fit_to_be_published() {
 
 #[test]
 fn unsafe_code_is_forbidden_where_nothing_needs_it() {
-    for name in ["core", "pool"] {
+    for name in ["core", "stratum", "pool", "cli"] {
         let text = tree::read(&format!("otedama-{name}/src/lib.rs"));
         assert!(
             text.lines().any(|line| line == "#![forbid(unsafe_code)]"),

@@ -90,6 +90,15 @@ fn pure_modules_of_the_pool_touch_nothing_outside() {
 }
 
 #[test]
+fn the_first_programs_of_an_embedder_stay_short() {
+    for name in ["cpu_miner", "verify_share"] {
+        let program = tree::read(&format!("examples/src/bin/{name}.rs"));
+        let lines = program.lines().filter(|line| !line.starts_with("//!")).count();
+        assert!(lines <= 25, "{name} has {lines} lines, and 25 are enough");
+    }
+}
+
+#[test]
 fn nothing_is_left_open() {
     // Spelled in two halves so that this file does not complain of itself.
     let words = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:"), concat!("#[ig", "nore")];
