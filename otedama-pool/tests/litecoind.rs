@@ -141,11 +141,13 @@ fn a_new_block_is_heard_of_at_once() {
 fn mweb_activates_and_ordinary_transactions_are_mined() {
     let network = Network::start(2);
     let (peer, node) = (&network.nodes[0], with_password(&network.nodes[0]));
-    peer.create_wallet();
-    let own = peer.cli(&["getnewaddress"]);
-    network.generate(429, &own);
-    let other = peer.cli(&["getnewaddress"]);
-    let paid = peer.cli(&["sendtoaddress", &other, "1.5"]);
+    peer.cli(&["createwallet", "open"]);
+    peer.cli(&["createwallet", "hidden"]);
+    let open = |arguments: &[&str]| peer.cli(&[&["-rpcwallet=open"], arguments].concat());
+    let hidden = |arguments: &[&str]| peer.cli(&[&["-rpcwallet=hidden"], arguments].concat());
+    network.generate(429, &open(&["getnewaddress"]));
+    let other = open(&["getnewaddress"]);
+    let paid = open(&["sendtoaddress", &other, "1.5"]);
     wait_for_transactions(&node, 0);
     let (before, _) = mine(&node);
     assert_eq!(before.height, 431);
@@ -156,26 +158,29 @@ fn mweb_activates_and_ordinary_transactions_are_mined() {
         matches!(nothing, Err(NodeError::Refused { code: -1, .. })),
         "432 waits for a peg-in: {nothing:?}"
     );
-    let hidden = peer.cli(&["getnewaddress", "", "mweb"]);
-    peer.cli(&["sendtoaddress", &hidden, "10"]);
+    let inside = hidden(&["getnewaddress", "", "mweb"]);
+    open(&["sendtoaddress", &inside, "10"]);
     let (first, _) = mine(&node);
     assert_eq!(first.height, 432);
     assert!(first.mweb.is_some() && first.transactions.len() == 2, "the peg-in and the HogEx");
 
-    let paid = peer.cli(&["sendtoaddress", &other, "1.5"]);
+    let paid = open(&["sendtoaddress", &other, "1.5"]);
     wait_for_transactions(&node, 1);
-    let (second, hash) = mine(&node);
+    let (second, _) = mine(&node);
     assert!(second.transactions.iter().any(|transaction| transaction.txid.to_string() == paid));
-    let value: u128 = second.transactions.iter().map(|transaction| transaction.fee.atomic()).sum();
-    assert!(value > 0, "an ordinary transaction pays a fee");
+    assert!(fees(&second) > 0);
 
-    // A peg-out leaves MWEB through the HogEx.
-    let inside = peer.cli(&["getnewaddress", "", "mweb"]);
-    peer.cli(&["sendtoaddress", &inside, "20"]);
-    mine(&node);
+    // From MWEB back out, through the HogEx, which then carries the fee.
+    hidden(&["sendtoaddress", &other, "4"]);
+    litecoind::wait_until("the template has the peg-out", || fees(&checked_template(&node)) > 0);
+    let (third, _) = mine(&node);
+    assert_eq!(third.transactions.len(), 1, "the HogEx alone");
     network.sync();
-    assert_eq!(peer.tip(), network.nodes[1].tip());
-    assert_ne!(peer.tip(), hash.to_string());
+    assert_eq!(network.nodes[1].height(), 434);
+}
+
+fn fees(template: &Template) -> u128 {
+    template.transactions.iter().map(|transaction| transaction.fee.atomic()).sum()
 }
 
 /// The node puts new transactions into its template after some seconds.

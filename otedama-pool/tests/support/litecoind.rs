@@ -116,11 +116,6 @@ impl Litecoind {
         self.cli(&["getblockcount"]).parse().unwrap()
     }
 
-    /// A new wallet that the commands after this one use.
-    pub(crate) fn create_wallet(&self) {
-        self.cli(&["createwallet", "test"]);
-    }
-
     /// What `litecoin-cli` prints; the command must succeed.
     pub(crate) fn cli(&self, arguments: &[&str]) -> String {
         self.try_cli(arguments).unwrap_or_else(|error| panic!("litecoin-cli {arguments:?}: {error}"))
