@@ -11,12 +11,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use otedama_core::{Algorithm, ChannelId, Difficulty, Extranonce, Job, JobId, Now, Reject, Share, Terms};
+use otedama_core::{Algorithm, ChannelId, Extranonce, Job, JobId, Now, Reject, Share};
 use otedama_stratum::net::{Client, ClientError, ConnectError, Disconnect, Event, Options};
 use otedama_stratum::{
     EncodedJob, Login, ServerConfig, ServerEvent, ServerSession, SessionError, SubmitError,
 };
-use support::block_one;
+use support::{block_one, terms};
 
 /// What a server in a thread does with its connections, one after the other.
 #[derive(Clone, Copy, PartialEq)]
@@ -86,7 +86,7 @@ fn attend(mut stream: TcpStream, behaviour: Behaviour, seeing: &Sender<ServerEve
                         _ => {}
                     }
                     session.show_message("hello");
-                    session.send_job(&EncodedJob::new(&block_one()).unwrap(), &terms());
+                    session.send_job(&EncodedJob::new(&block_one()).unwrap(), &terms(5, 1.0));
                 }
                 ServerEvent::Submit { .. } if behaviour == Behaviour::HangUp => return,
                 ServerEvent::Submit { ticket, share } => {
@@ -96,17 +96,6 @@ fn attend(mut stream: TcpStream, behaviour: Behaviour, seeing: &Sender<ServerEve
                 _ => {}
             }
         }
-    }
-}
-
-fn terms() -> Terms {
-    Terms {
-        channel: ChannelId(0),
-        id: JobId(5),
-        share_target: Difficulty::from_f64(Algorithm::SHA256D, 1.0).unwrap().target(),
-        extranonce_prefix: Extranonce::EMPTY,
-        extranonce2_len: 2,
-        version_mask: 0,
     }
 }
 

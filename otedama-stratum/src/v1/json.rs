@@ -2,10 +2,9 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
-use core::fmt;
+use alloc::vec::Vec;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::limits::{MAX_ID, MAX_PARAMS};
@@ -34,7 +33,7 @@ pub(crate) enum Malformed<'a> {
     Request { id: Option<&'a str> },
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Fields<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
@@ -179,23 +178,73 @@ impl<'a> Raw<'a> {
 
     /// The items of an array with at most [`MAX_PARAMS`] of them; `null` is an empty one.
     pub(crate) fn items(self) -> Option<Items<'a>> {
+        let mut out = Items::default();
         if self.is_null() {
-            return Some(Items::default());
+            return Some(out);
         }
-        if self.is_array() { serde_json::from_str(self.0).ok() } else { None }
+        for item in self.elements()? {
+            *out.items.get_mut(out.len)? = item;
+            out.len += 1;
+        }
+        Some(out)
     }
 
     /// The items of an array of at most `limit`.
-    pub(crate) fn list(self, limit: usize) -> Option<alloc::vec::Vec<Raw<'a>>> {
-        let mut from = serde_json::Deserializer::from_str(self.0);
-        from.deserialize_seq(List { limit }).ok()
+    pub(crate) fn list(self, limit: usize) -> Option<Vec<Self>> {
+        let items: Vec<_> = self.elements()?.take(limit.saturating_add(1)).collect();
+        (items.len() <= limit).then_some(items)
     }
 
-    /// A field of an object; `null` if it is absent or this is no object.
-    pub(crate) fn field(self, name: &str) -> Raw<'a> {
-        let mut from = serde_json::Deserializer::from_str(self.0);
-        from.deserialize_map(Field { name }).unwrap_or(Raw::NULL)
+    /// A field of an object; `null` if it is absent or this is no object. Of several with this name, the last.
+    pub(crate) fn field(self, name: &str) -> Self {
+        let inner = self.0.strip_prefix('{').and_then(|inner| inner.strip_suffix('}'));
+        let members = Elements { rest: inner.unwrap_or_default() };
+        let value = |member: Self| {
+            let (key, value) = member.0.split_at(end_of(member.0, b':'));
+            let named = Self(key.trim_ascii()).text().is_some_and(|key| key == name);
+            value.strip_prefix(':').filter(|_| named).map(|value| Self(value.trim_ascii()))
+        };
+        members.filter_map(value).last().unwrap_or(Self::NULL)
     }
+
+    fn elements(self) -> Option<Elements<'a>> {
+        let inner = self.0.strip_prefix('[')?.strip_suffix(']')?;
+        Some(Elements { rest: inner })
+    }
+}
+
+/// What stands between the commas of an array or object that is known to be well-formed.
+struct Elements<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Raw<'a>;
+
+    fn next(&mut self) -> Option<Raw<'a>> {
+        let (element, rest) = self.rest.split_at(end_of(self.rest, b','));
+        self.rest = rest.strip_prefix(',').unwrap_or_default();
+        let element = element.trim_ascii();
+        (!element.is_empty()).then_some(Raw(element))
+    }
+}
+
+/// Where `mark` stands first outside of strings, arrays and objects; the end if it does not.
+fn end_of(json: &str, mark: u8) -> usize {
+    let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
+    let found = json.bytes().position(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => return depth == 0 && byte == mark,
+        }
+        false
+    });
+    found.unwrap_or(json.len())
 }
 
 /// The items of a short array. Those beyond its end read as `null`.
@@ -226,71 +275,87 @@ impl<'a> Items<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Short;
-        impl<'de> Visitor<'de> for Short {
-            type Value = Items<'de>;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+    use std::string::ToString;
+    use std::vec;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "an array of at most {MAX_PARAMS} items")
+    /// Any JSON value, as `serde_json` writes it, perhaps with spaces.
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[\\PC\"\\\\,:\\[{]{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 30, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::hash_map("[a-c\"\\\\,:}]{0,3}", inner, 0..6)
+                    .prop_map(|fields| Value::from(serde_json::Map::from_iter(fields))),
+            ]
+        })
+    }
+
+    proptest! {
+        /// The parts of a value are what `serde_json` says they are.
+        #[test]
+        fn parts_equal_those_of_a_tree(value in json(), pretty: bool) {
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            let text = text.unwrap();
+            let raw = Raw(&text);
+            let parsed = |raw: Raw<'_>| serde_json::from_str::<Value>(raw.json()).unwrap();
+            prop_assert_eq!(raw.text().map(Cow::into_owned), value.as_str().map(str::to_string));
+            prop_assert_eq!(raw.boolean(), value.as_bool());
+            let items: Option<Vec<Value>> = raw.list(100).map(|items| items.into_iter().map(parsed).collect());
+            prop_assert_eq!(items.as_ref(), value.as_array());
+            for key in ["", "a", "b", "\"", "\\", "a:", "c,"] {
+                prop_assert_eq!(parsed(raw.field(key)), value.get(key).cloned().unwrap_or_default());
             }
+        }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Items<'de>, A::Error> {
-                let mut out = Items::default();
-                while let Some(item) = from.next_element::<&RawValue>()? {
-                    let slot = out.items.get_mut(out.len).ok_or_else(|| A::Error::custom("too many"))?;
-                    *slot = item.into();
-                    out.len += 1;
+        #[test]
+        fn depth_is_counted_as_it_is(value in json()) {
+            fn depth(value: &Value) -> usize {
+                match value {
+                    Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+                    Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+                    _ => 0,
                 }
-                Ok(out)
             }
+            let (text, depth) = (value.to_string(), depth(&value));
+            prop_assert!(!too_deep(text.as_bytes(), depth));
+            prop_assert!(depth == 0 || too_deep(text.as_bytes(), depth - 1));
         }
-        from.deserialize_seq(Short)
-    }
-}
-
-struct List {
-    limit: usize,
-}
-
-impl<'de> Visitor<'de> for List {
-    type Value = alloc::vec::Vec<Raw<'de>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an array of at most {} items", self.limit)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
-        let mut out = alloc::vec::Vec::new();
-        while let Some(item) = from.next_element::<&RawValue>()? {
-            if out.len() == self.limit {
-                return Err(A::Error::custom("too many"));
-            }
-            out.push(item.into());
+    #[test]
+    fn numbers_may_be_quoted() {
+        for (json, number, whole) in [
+            ("7", Some(7.0), Some(7)),
+            ("\"7\"", Some(7.0), Some(7)),
+            ("\" 0.5 \"", Some(0.5), None),
+            ("-1", Some(-1.0), None),
+            ("18446744073709551616", Some(18_446_744_073_709_551_616.0), None),
+            ("null", None, None),
+            ("[7]", None, None),
+            ("\"\"", None, None),
+        ] {
+            assert_eq!((Raw(json).number(), Raw(json).whole()), (number, whole), "{json}");
         }
-        Ok(out)
-    }
-}
-
-struct Field<'n> {
-    name: &'n str,
-}
-
-impl<'de> Visitor<'de> for Field<'_> {
-    type Value = Raw<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an object")
     }
 
-    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut from: A) -> Result<Raw<'de>, A::Error> {
-        let mut found = Raw::NULL;
-        while let Some((name, value)) = from.next_entry::<Cow<'de, str>, &RawValue>()? {
-            if name == self.name {
-                found = value.into();
-            }
-        }
-        Ok(found)
+    #[test]
+    fn an_array_has_at_most_so_many_items() {
+        let text = |len| std::format!("[{}]", vec!["1"; len].join(" , "));
+        assert_eq!(Raw(&text(MAX_PARAMS)).items().map(|items| items.len()), Some(MAX_PARAMS));
+        assert!(Raw(&text(MAX_PARAMS + 1)).items().is_none());
+        assert_eq!(Raw("[ ]").items().map(|items| items.len()), Some(0));
+        assert!(Raw("{}").items().is_none());
+        assert_eq!(Raw(&text(3)).list(3).map(|items| items.len()), Some(3));
+        assert!(Raw(&text(4)).list(3).is_none());
     }
 }

@@ -31,7 +31,9 @@ impl Code {
 
 /// The answer `result`, which is JSON, to the request with this id, which is JSON too.
 pub(crate) fn result(out: &mut String, id: &str, result: &str) {
-    line(out, format_args!("{{\"id\":{id},\"result\":{result},\"error\":null}}"));
+    for part in ["{\"id\":", id, ",\"result\":", result, ",\"error\":null}\n"] {
+        out.push_str(part);
+    }
 }
 
 /// A refusal; `result` is JSON, the text is not.

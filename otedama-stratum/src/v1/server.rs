@@ -319,12 +319,7 @@ impl Server {
             return self.refuse(id, Code::OTHER, &"not a positive difficulty", Refused::Params);
         };
         self.reply(id, "true");
-        // Some firmware repeats itself for ever; only the last wish counts.
-        if let Some(ServerEvent::SuggestDifficulty(last)) = self.events.back_mut() {
-            *last = target;
-        } else {
-            self.event(ServerEvent::SuggestDifficulty(target));
-        }
+        self.event(ServerEvent::SuggestDifficulty(target));
     }
 
     /// `mining.configure`: every extension that is asked for gets an answer.

@@ -37,6 +37,18 @@ pub fn block_one() -> JobBody {
     JobBody::bitcoin(Algorithm::SHA256D, source, true).unwrap()
 }
 
+/// Terms of job `id` at this difficulty, on an empty prefix.
+pub fn terms(id: u32, difficulty: f64) -> Terms {
+    Terms {
+        channel: ChannelId(0),
+        id: JobId(id),
+        share_target: Difficulty::from_f64(Algorithm::SHA256D, difficulty).unwrap().target(),
+        extranonce_prefix: Extranonce::EMPTY,
+        extranonce2_len: 8,
+        version_mask: 0,
+    }
+}
+
 /// A server session and the test's end of its wire.
 pub struct Wire {
     pub session: ServerSession,
@@ -99,14 +111,11 @@ impl Wire {
 
     /// Sends a job of this body at this difficulty.
     pub fn job(&mut self, body: &JobBody, id: u32, difficulty: f64) -> Job {
-        let share_target = Difficulty::from_f64(body.algorithm, difficulty).unwrap().target();
         let terms = Terms {
-            channel: ChannelId(0),
-            id: JobId(id),
-            share_target,
             extranonce_prefix: self.prefix,
             extranonce2_len: self.extranonce2_len,
             version_mask: self.session.version_mask(),
+            ..terms(id, difficulty)
         };
         self.session.send_job(&EncodedJob::new(body).unwrap(), &terms);
         Job::new(Arc::new(body.clone()), terms)
