@@ -25,3 +25,7 @@ pub(crate) mod rpc {
     /// How often the tip is looked at beside a long poll.
     pub(crate) const TIP_POLL: Duration = Duration::from_millis(500);
 }
+
+/// Names of accounts and workers that the SQLite journal keeps in memory; beyond it starts anew.
+#[cfg(feature = "sqlite")]
+pub(crate) const MAX_CACHED_NAMES: usize = 200_000;

@@ -1,33 +1,43 @@
 //! What an entry must not contradict: the rules that every journal of this crate applies.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 
-use super::{Applied, BlockEvent, BlockRecord, BlockState, Candidate, JournalError, ShareKey, ShareRecord};
-use crate::ledger::{LedgerError, Observation, next};
 use otedama_core::Amount;
 
-/// The parts of a candidate must add up to its reward.
+use super::{Applied, BlockEvent, BlockState, Candidate, JournalError, ShareKey, ShareRecord};
+use crate::account::PoolName;
+use crate::ledger::{LedgerError, Observation, next};
+
+/// The parts of a candidate must add up to its reward, and nobody has two of them.
 pub(super) fn candidate(candidate: &Candidate) -> Result<(), JournalError> {
     let credits = candidate.credits.iter().map(|(_, part)| *part);
-    if Amount::checked_sum(credits.chain([candidate.fee])) == Some(candidate.reward) {
-        Ok(())
-    } else {
-        contradiction(format_args!("the parts of block {} are not its reward", candidate.hash))
+    if Amount::checked_sum(credits.chain([candidate.fee])) != Some(candidate.reward) {
+        return contradiction(format_args!("the parts of block {} are not its reward", candidate.hash));
     }
+    let accounts: HashSet<_> = candidate.credits.iter().map(|(account, _)| account).collect();
+    if accounts.len() != candidate.credits.len() {
+        return contradiction(format_args!("block {} credits an account twice", candidate.hash));
+    }
+    Ok(())
 }
 
-/// Whether the event is the next one in the life of its block.
-pub(super) fn follows(record: &BlockRecord, event: &BlockEvent) -> Result<(), JournalError> {
+/// Whether the event is the next one in the life of a block of this pool, with this latest state.
+pub(super) fn follows(
+    pool: &PoolName,
+    state: BlockState,
+    last: u32,
+    event: &BlockEvent,
+) -> Result<(), JournalError> {
     let BlockEvent { hash, ordinal, .. } = event;
-    if event.pool != record.candidate.pool {
-        return contradiction(format_args!("block {hash} belongs to the pool {}", record.candidate.pool));
+    if event.pool != *pool {
+        return contradiction(format_args!("block {hash} belongs to the pool {pool}"));
     }
-    if record.ordinal.checked_add(1) != Some(*ordinal) {
-        return contradiction(format_args!("event {ordinal} of block {hash} comes after {}", record.ordinal));
+    if last.checked_add(1) != Some(*ordinal) {
+        return contradiction(format_args!("event {ordinal} of block {hash} comes after {last}"));
     }
-    if !may_follow(record.state, event.state) {
-        let (from, to) = (record.state, event.state);
-        return contradiction(format_args!("block {hash} cannot go from {from:?} to {to:?}"));
+    if !may_follow(state, event.state) {
+        return contradiction(format_args!("block {hash} cannot go from {state:?} to {:?}", event.state));
     }
     Ok(())
 }

@@ -197,7 +197,8 @@ impl Store {
         if let Some(known) = block.events.iter().find(|known| known.ordinal == event.ordinal) {
             return check::same_event(known, event);
         }
-        check::follows(&block.record, event)?;
+        let record = &block.record;
+        check::follows(&record.candidate.pool, record.state, record.ordinal, event)?;
         if let Some(booking) = &event.booking {
             let books = changes.books.entry(event.pool.clone()).or_insert_with(|| Books {
                 ledger: self.books.get(&event.pool).map(|books| books.ledger.clone()).unwrap_or_default(),

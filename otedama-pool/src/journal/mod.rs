@@ -11,8 +11,12 @@ use crate::ledger::{LedgerAccount, Transaction};
 
 mod check;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 pub use memory::{Failure, Memory};
+#[cfg(feature = "sqlite")]
+pub use sqlite::Sqlite;
 
 /// Appends entries durably and gives them back. Calls block; a shell gives a journal a thread of its own.
 pub trait Journal: Debug + Send {

@@ -106,10 +106,17 @@ impl FromIterator<(LedgerAccount, Amount)> for Ledger {
     /// Balances as they were kept elsewhere; of an account that comes twice the last counts.
     fn from_iter<I: IntoIterator<Item = (LedgerAccount, Amount)>>(balances: I) -> Self {
         let mut ledger = Self::default();
-        for (account, amount) in balances {
-            ledger.set(&account, amount);
-        }
+        ledger.extend(balances);
         ledger
+    }
+}
+
+impl Extend<(LedgerAccount, Amount)> for Ledger {
+    /// Replaces balances by those that were kept elsewhere.
+    fn extend<I: IntoIterator<Item = (LedgerAccount, Amount)>>(&mut self, balances: I) {
+        for (account, amount) in balances {
+            self.set(&account, amount);
+        }
     }
 }
 
