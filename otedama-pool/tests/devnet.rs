@@ -322,6 +322,9 @@ fn a_chain_survives_in_its_file() {
     let mut harder = config();
     harder.nbits = CompactTarget::from_bits(0x1f00_ffff);
     assert!(matches!(Devnet::new(harder).unwrap_err(), DevnetError::OtherChain { .. }));
+    std::fs::write(&path, "dear diary").unwrap();
+    assert_eq!(Devnet::new(config()).unwrap_err(), DevnetError::FileDamaged { offset: 0 });
+    assert_eq!(std::fs::read(&path).unwrap(), b"dear diary", "a file of someone else is left alone");
     let mut damaged = whole.clone();
     damaged[200] ^= 1;
     std::fs::write(&path, damaged).unwrap();

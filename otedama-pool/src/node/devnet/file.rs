@@ -41,6 +41,10 @@ impl ChainFile {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let (records, good) = read_records(&bytes)?;
+        if records.is_empty() && !bytes.is_empty() {
+            // Somebody else's file is not ours to cut.
+            return Err(DevnetError::FileDamaged { offset: 0 });
+        }
         file.set_len(u64::try_from(good).unwrap_or(u64::MAX))?;
         file.seek(SeekFrom::End(0))?;
         Ok((Self(file), records))

@@ -6,25 +6,31 @@
 //! [given](Devnet::add_transaction) before, and may stand once on a branch. Blocks on branches are checked at once,
 //! where a real node would wait until the branch is the best.
 
-mod chain;
+mod config;
 mod file;
 mod parse;
+mod rules;
+mod transaction;
+mod tree;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use otedama_core::{Algorithm, Amount, CompactError, CompactTarget, Hash256, Header, Target, UnixTime};
-use otedama_hash::{Unsupported, Verifier};
+use otedama_core::{Amount, CompactTarget, Hash256, Header, Target};
+use otedama_hash::Verifier;
 
-use self::chain::{
-    Chain, MAX_SIGOPS, MAX_WEIGHT, Refusal, check_transaction, commitment_script, witness_root,
-};
 use self::file::{ChainFile, Kind, Record};
-use self::parse::{Block, Transaction};
+use self::parse::Block;
+use self::rules::{MAX_SIGOPS, MAX_WEIGHT, Refusal, commitment_script, witness_root};
+use self::transaction::read_transaction;
+use self::tree::{Accepted, BlockTree};
 use super::{BlockStatus, Node, NodeError, Submission};
+use crate::coin::Chain;
 use crate::template::{Template, TemplateTransaction};
+
+pub use config::{Clock, DevnetConfig, DevnetError};
+pub use transaction::opaque_transaction;
 
 /// What a template leaves for the block's frame and its coinbase.
 const RESERVED_WEIGHT: u64 = 8_000;
@@ -41,100 +47,10 @@ pub struct Devnet {
     changed: Condvar,
 }
 
-/// A clock as the shell reads it.
-pub type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
-
-/// What a [`Devnet`] is made from.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct DevnetConfig {
-    /// The proof-of-work function.
-    pub algorithm: Algorithm,
-    /// The difficulty of every block.
-    pub nbits: CompactTarget,
-    /// What every block creates.
-    pub subsidy: Amount,
-    /// What time it is.
-    pub clock: Clock,
-    /// Where the chain is kept; in memory only if there is no file.
-    pub file: Option<PathBuf>,
-}
-
-/// Why there is no chain, or why a transaction is not taken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DevnetError {
-    /// The configuration is at fault.
-    #[error(transparent)]
-    Algorithm(#[from] Unsupported),
-    /// The configuration is at fault.
-    #[error(transparent)]
-    Bits(#[from] CompactError),
-    /// The chain file could not be read or written; the machine is at fault.
-    #[error("chain file: {0}")]
-    File(String),
-    /// Another process has the chain file.
-    #[error("the chain file is in use by another process")]
-    FileInUse,
-    /// The chain file was changed by someone else.
-    #[error("the chain file is damaged at byte {offset}")]
-    FileDamaged {
-        /// Where the record starts that makes no sense.
-        offset: usize,
-    },
-    /// The chain file holds a chain of other rules. The configuration is at fault.
-    #[error("the chain file holds another chain: {found}")]
-    OtherChain {
-        /// Algorithm, nBits and subsidy of the chain in the file.
-        found: String,
-    },
-    /// The chain file holds a block or transaction that the rules refuse.
-    #[error("the chain file holds what the chain refuses: {0}")]
-    FileRefused(String),
-    /// The caller's transaction is none that a block may hold.
-    #[error("transaction refused: {0}")]
-    Transaction(String),
-}
-
-impl From<std::io::Error> for DevnetError {
-    fn from(error: std::io::Error) -> Self {
-        Self::File(error.to_string())
-    }
-}
-
-impl DevnetConfig {
-    /// A chain in memory.
-    #[must_use]
-    pub const fn new(algorithm: Algorithm, nbits: CompactTarget, subsidy: Amount, clock: Clock) -> Self {
-        Self { algorithm, nbits, subsidy, clock, file: None }
-    }
-
-    /// The same, kept in an append-only file. A process that is killed finds its chain again.
-    #[must_use]
-    pub fn with_file(self, path: impl Into<PathBuf>) -> Self {
-        Self { file: Some(path.into()), ..self }
-    }
-
-    fn identity(&self) -> String {
-        format!("devnet 1 {} {} {}", self.algorithm, self.nbits, self.subsidy)
-    }
-}
-
-impl fmt::Debug for DevnetConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DevnetConfig")
-            .field("algorithm", &self.algorithm)
-            .field("nbits", &self.nbits)
-            .field("subsidy", &self.subsidy)
-            .field("file", &self.file)
-            .finish_non_exhaustive()
-    }
-}
-
 /// What changes, under one lock.
 #[derive(Debug)]
 struct State {
-    chain: Chain,
+    chain: BlockTree,
     waiting: Vec<TemplateTransaction>,
     /// How many transactions were ever given; part of the long-poll ticket.
     given: u64,
@@ -148,7 +64,7 @@ impl Devnet {
     /// [`DevnetError`]: which says whether the configuration, the file or the machine is at fault.
     pub fn new(config: DevnetConfig) -> Result<Self, DevnetError> {
         let identity = config.identity();
-        let chain = Chain::new(config.nbits, config.subsidy);
+        let chain = BlockTree::new(config.nbits, config.subsidy);
         let devnet = Self {
             verifier: Verifier::new(config.algorithm)?,
             nbits: config.nbits,
@@ -288,7 +204,7 @@ impl Node for Devnet {
     }
 
     fn chain(&self) -> Result<String, NodeError> {
-        Ok(crate::coin::Chain::Regtest.name().to_owned())
+        Ok(Chain::Regtest.name().to_owned())
     }
 
     fn tip(&self) -> Result<Hash256, NodeError> {
@@ -323,8 +239,8 @@ impl Node for Devnet {
         let accepted = state.chain.accept(&block, bytes.into());
         self.changed.notify_all();
         Ok(match accepted {
-            chain::Accepted::Tip => Submission::Known,
-            chain::Accepted::Branch => Submission::Inconclusive,
+            Accepted::Tip => Submission::Known,
+            Accepted::Branch => Submission::Inconclusive,
         })
     }
 
@@ -380,40 +296,6 @@ impl State {
         }
         offered
     }
-}
-
-/// A serialised transaction that nobody has seen before, with a witness, for [`Devnet::add_transaction`]. Different
-/// seeds make different ones.
-#[must_use]
-pub fn opaque_transaction(seed: u64) -> Vec<u8> {
-    let spent = Hash256::sha256d(&seed.to_le_bytes());
-    let mut out = vec![2, 0, 0, 0, 0, 1, 1];
-    out.extend_from_slice(spent.as_internal());
-    out.extend_from_slice(&[0, 0, 0, 0, 0, 0xfd, 0xff, 0xff, 0xff, 1]);
-    out.extend_from_slice(&10_000u64.to_le_bytes());
-    out.extend_from_slice(&[22, 0, 20]);
-    out.extend_from_slice(&spent.as_internal()[..20]);
-    out.extend_from_slice(&[2, 4]);
-    out.extend_from_slice(&spent.as_internal()[..4]);
-    out.extend_from_slice(&[1, 7, 0, 0, 0, 0]);
-    out
-}
-
-fn read_transaction(data: &[u8], fee: Amount) -> Result<TemplateTransaction, DevnetError> {
-    let refused = |why: &str| DevnetError::Transaction(why.to_owned());
-    let read = Transaction::read_whole(data).ok_or_else(|| refused("TX decode failed"))?;
-    check_transaction(&read).map_err(|why| refused(&why))?;
-    if read.is_coinbase() {
-        return Err(refused("coinbase"));
-    }
-    Ok(TemplateTransaction {
-        txid: read.txid,
-        wtxid: read.wtxid,
-        data: data.into(),
-        fee,
-        sigops: u64::try_from(4 * read.sigops()).unwrap_or(u64::MAX),
-        weight: u64::try_from(read.weight()).unwrap_or(u64::MAX),
-    })
 }
 
 fn refused(why: &str) -> Submission {
