@@ -77,7 +77,7 @@ pub enum TemplateError {
         /// The earliest time.
         mintime: u32,
     },
-    /// The node's coinbase value is not what subsidy and fees add up to.
+    /// The node's coinbase value is more than subsidy and fees add up to, or nothing where there should be something.
     #[error("template with a coinbase value of {value}, subsidy and fees make {allowed}")]
     Value {
         /// What the template says.

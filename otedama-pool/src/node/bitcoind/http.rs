@@ -263,7 +263,7 @@ mod tests {
         let response = call.wait(Instant::now() + Duration::from_secs(60)).unwrap().unwrap();
         assert_eq!(response, Response { status: 200, body: b"7".to_vec() });
 
-        let mut late = endpoint.post(None, b"{}", Duration::from_millis(20)).unwrap();
+        let mut late = endpoint.post(None, b"{}", Duration::from_millis(300)).unwrap();
         assert_eq!(late.wait(Instant::now() + Duration::from_secs(60)), Err(HttpError::TimedOut));
     }
 }
