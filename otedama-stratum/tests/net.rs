@@ -282,12 +282,23 @@ fn closing_from_another_thread_ends_the_iterator() {
 fn shares_wait_only_up_to_the_limit() {
     let mut options = Options::new(["127.0.0.1:1"], login()).unwrap();
     options.queue = 2;
-    let client = Client::new(options);
+    let mut client = Client::new(options);
     let shares = client.submitter();
     let late = Share::new(ChannelId(0), JobId(0), Extranonce::EMPTY, 0, 0);
     assert_eq!(shares.try_submit(late.clone()), Ok(()));
     assert_eq!(shares.try_submit(late.clone()), Ok(()));
-    assert_eq!(shares.try_submit(late), Err(SubmitError::Full { limit: 2 }));
+    assert_eq!(shares.try_submit(late.clone()), Err(SubmitError::Full { limit: 2 }));
+    shares.submit(late);
+    let dropped: Vec<_> = client
+        .by_ref()
+        .filter_map(|event| match event.unwrap() {
+            Event::Dropped(why) => Some(why),
+            _ => None,
+        })
+        .take(3)
+        .collect();
+    let dead = SubmitError::UnknownJob;
+    assert_eq!(dropped, [dead, dead, SubmitError::Full { limit: 2 }], "none is lost in silence");
 }
 
 #[test]

@@ -4,10 +4,14 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use otedama_core::{Algorithm, ChannelId, Difficulty, Extranonce, Job, JobBody, JobId, Share, Terms};
 use otedama_stratum::testkit::{Pair, PairError};
-use otedama_stratum::{ClientConfig, ClientEvent, EncodedJob, Login, ServerConfig, ServerEvent, Ticket};
+use otedama_stratum::{
+    ClientConfig, ClientEvent, EncodedJob, Login, ServerConfig, ServerEvent, SessionError, SubmitError,
+    Ticket,
+};
 use support::block_one;
 
 /// A pool that says yes, and a miner, joined.
@@ -118,4 +122,85 @@ fn block_one_is_mined_however_the_wire_chops() {
         table.talk().unwrap();
         assert!(matches!(table.heard[..], [ClientEvent::Accepted(accepted)] if accepted == id));
     }
+}
+
+#[test]
+fn a_new_prefix_and_difficulty_reach_the_miner_as_a_job() {
+    let mut table = Table::new(7);
+    table.talk().unwrap();
+    table.send(&block_one(), 1, 0.5);
+    table.talk().unwrap();
+    let old = table.jobs().pop().unwrap();
+    let prefix = Extranonce::from_hex("01020304").unwrap();
+    assert!(table.pair.server.change_prefix(prefix));
+    table.prefix = prefix;
+    table.talk().unwrap();
+    assert!(table.jobs().is_empty());
+    let mut body = block_one();
+    body.clean = false;
+    table.send(&body, 2, 0.25);
+    table.talk().unwrap();
+    let new = table.jobs().pop().unwrap();
+    assert_eq!(new.terms().extranonce_prefix, prefix);
+    assert_eq!(Difficulty::from_target(Algorithm::SHA256D, new.terms().share_target).as_f64(), 0.25);
+    assert!(new.body().clean, "work under the old prefix is over");
+    assert_eq!(table.pair.client.submit(&solution(&old), table.pair.now), Err(SubmitError::UnknownJob));
+    assert!(table.pair.client.submit(&solution(&new), table.pair.now).is_ok());
+}
+
+#[test]
+fn a_refused_login_is_told_as_such() {
+    let client = ClientConfig::new(Login::new(Algorithm::SHA256D, "banned"));
+    let mut table = Table::with(client, ServerConfig::new(Algorithm::SHA256D), 3);
+    let end = table.talk().unwrap_err();
+    assert_eq!(end.to_string(), "client: login refused: unauthorised worker (24)");
+}
+
+#[test]
+fn a_pool_without_version_rolling_gets_none() {
+    let mut server = ServerConfig::new(Algorithm::SHA256D);
+    server.version_mask = 0;
+    let mut table = Table::with(ClientConfig::new(Login::new(Algorithm::SHA256D, "w")), server, 3);
+    table.talk().unwrap();
+    assert_eq!((table.pair.client.version_mask(), table.pair.server.version_mask()), (0, 0));
+    assert_eq!(table.others, [ServerEvent::VersionMask(0)]);
+}
+
+#[test]
+fn a_later_session_goes_on_with_the_extranonce() {
+    let mut table = Table::new(5);
+    table.talk().unwrap();
+    let mut client = ClientConfig::new(Login::new(Algorithm::SHA256D, "wallet.rig1"));
+    client.resume = table.pair.client.session().map(str::to_owned);
+    let mut next = Table::with(client, ServerConfig::new(Algorithm::SHA256D), 6);
+    next.prefix = Extranonce::from_hex("00000001").unwrap();
+    next.talk().unwrap();
+    assert_eq!(next.prefix, table.prefix);
+}
+
+#[test]
+fn a_share_without_an_answer_ends_the_session() {
+    let mut table = Table::new(9);
+    table.talk().unwrap();
+    table.send(&block_one(), 1, 0.5);
+    table.talk().unwrap();
+    let job = table.jobs().pop().unwrap();
+    table.pair.client.submit(&solution(&job), table.pair.now).unwrap();
+    assert_eq!(table.pair.wait(Duration::from_secs(119)), Ok(()));
+    assert_eq!(table.pair.wait(Duration::from_secs(1)), Err(PairError::Client(SessionError::NoAnswer)));
+    let late = table.pair.client.submit(&solution(&job), table.pair.now);
+    assert_eq!(late, Err(SubmitError::Ended));
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let run = |seed| {
+        let mut table = Table::new(seed);
+        table.talk().unwrap();
+        table.send(&block_one(), 1, 0.5);
+        table.talk().unwrap();
+        format!("{:?}", table.pair)
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
 }

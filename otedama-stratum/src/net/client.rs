@@ -1,106 +1,29 @@
 //! The client: an iterator of events that keeps itself connected.
 
+use core::iter::FusedIterator;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::net::TcpStream;
 use std::string::String;
 use std::sync::Arc;
 use std::thread;
-use std::vec::Vec;
 
-use otedama_core::{Job, Moment};
+use otedama_core::Moment;
 
-use super::backoff::Backoff;
 use super::clock::Clock;
 use super::error::{ClientError, ConnectError, Disconnect};
+use super::event::Event;
 use super::inbox::{CloseHandle, Inbox, Input, Submitter, Wake};
 use super::link::{self, Link};
+use super::options::Options;
 use super::url::Url;
-use crate::client::{ClientConfig, ClientSession, Numbers};
+use crate::client::{ClientSession, Numbers};
 use crate::error::{SessionError, SubmitError};
-use crate::event::{ClientEvent, Rejection, ShareId};
+use crate::event::ClientEvent;
 use crate::login::Login;
-
-/// How a [`Client`] connects.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Options {
-    /// The servers, the preferred one first.
-    pub urls: Vec<Url>,
-    /// What is wanted from them.
-    pub session: ClientConfig,
-    /// The waits between rounds over the list; seeded from the user name.
-    pub backoff: Backoff,
-    /// How long one attempt to connect may take; 10 s for each address of a host.
-    pub connect: Duration,
-    /// How long sending may take before the connection counts as broken; 10 s.
-    pub write: Duration,
-    /// How often the first server is tried while another one is in use; 5 minutes.
-    pub return_after: Duration,
-    /// The longest wait that a server may ask for before a reconnection; 5 minutes.
-    pub reconnect_wait: Duration,
-    /// Shares that may wait to be sent; 1024.
-    pub queue: usize,
-}
-
-impl Options {
-    /// The defaults named at the fields.
-    ///
-    /// # Errors
-    /// [`ConnectError`] if there is no URL or one makes no sense.
-    pub fn new<U: AsRef<str>>(urls: impl IntoIterator<Item = U>, login: Login) -> Result<Self, ConnectError> {
-        let urls: Vec<Url> = urls.into_iter().map(|url| url.as_ref().parse()).collect::<Result<_, _>>()?;
-        if urls.is_empty() {
-            return Err(ConnectError::NoServer);
-        }
-        Ok(Self {
-            urls,
-            backoff: Backoff::new(seed(&login.user)),
-            session: ClientConfig::new(login),
-            connect: Duration::from_secs(10),
-            write: Duration::from_secs(10),
-            return_after: Duration::from_secs(300),
-            reconnect_wait: Duration::from_secs(300),
-            queue: 1024,
-        })
-    }
-}
 
 /// Longer waits are cut into pieces of this.
 const LONG: Duration = Duration::from_secs(3600);
-
-/// FNV-1a, 64 bits.
-fn seed(text: &str) -> u64 {
-    text.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// What happens to a client.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Event {
-    /// A server has let the worker in; jobs follow.
-    Connected(Url),
-    /// The connection is gone, or there was none. Jobs until now are dead; shares for them are dropped.
-    Disconnected(Url, Disconnect),
-    /// Mine this from now on.
-    Job(Job),
-    /// A share was accepted.
-    Accepted(ShareId),
-    /// A share was refused.
-    Rejected(ShareId, Rejection),
-    /// A share was not sent.
-    Dropped(SubmitError),
-    /// The server has a word for whoever watches.
-    Message(String),
-    /// The server asked to connect to a foreign host, which was not done.
-    RedirectRefused {
-        /// The host, if it named one.
-        host: Option<String>,
-        /// The port, if it named one.
-        port: Option<u16>,
-    },
-}
 
 /// A miner's connection to its pool: iterate over it, and it connects, reconnects and fails over by itself.
 ///
@@ -217,6 +140,8 @@ impl Iterator for Client {
     }
 }
 
+impl FusedIterator for Client {}
+
 impl Drop for Client {
     fn drop(&mut self) {
         self.inbox.close();
@@ -230,6 +155,7 @@ impl Client {
         match self.inbox.wait(self.clock.until(self.not_before)) {
             Wake::Closed | Wake::Input(_) => {}
             Wake::Share(_) => self.events.push_back(Ok(Event::Dropped(SubmitError::UnknownJob))),
+            Wake::Lost(why) => self.events.push_back(Ok(Event::Dropped(why))),
             Wake::Due => {
                 if let Some((url, error)) = self.dial_next() {
                     self.events.push_back(Ok(Event::Disconnected(url, Disconnect::Io(error))));
@@ -333,6 +259,7 @@ impl Client {
         match self.inbox.wait(time) {
             Wake::Closed | Wake::Due => {}
             Wake::Input(input) => self.input(input),
+            Wake::Lost(why) => self.events.push_back(Ok(Event::Dropped(why))),
             Wake::Share(share) => {
                 if let Err(why) = link.session.submit(&share, self.clock.now()) {
                     self.events.push_back(Ok(Event::Dropped(why)));

@@ -26,6 +26,8 @@ pub(super) struct Inbox {
 struct State {
     shares: VecDeque<Share>,
     inputs: VecDeque<Input>,
+    /// Shares that found the queue full and nobody has been told of.
+    lost: u64,
     closed: bool,
 }
 
@@ -44,6 +46,8 @@ pub(super) enum Wake {
     Closed,
     Input(Input),
     Share(Share),
+    /// A share found the queue full.
+    Lost(SubmitError),
     Due,
 }
 
@@ -68,7 +72,9 @@ impl Inbox {
 
     /// Waits for the next thing, at most this long.
     pub(super) fn wait(&self, time: Duration) -> Wake {
-        let idle = |state: &mut State| !state.closed && state.inputs.is_empty() && state.shares.is_empty();
+        let idle = |state: &mut State| {
+            !state.closed && state.inputs.is_empty() && state.shares.is_empty() && state.lost == 0
+        };
         let waited = self.bell.wait_timeout_while(self.lock(), time, idle);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if state.closed {
@@ -78,7 +84,14 @@ impl Inbox {
             self.bell.notify_all();
             return Wake::Input(input);
         }
-        state.shares.pop_front().map_or(Wake::Due, Wake::Share)
+        if let Some(share) = state.shares.pop_front() {
+            return Wake::Share(share);
+        }
+        if state.lost > 0 {
+            state.lost -= 1;
+            return Wake::Lost(SubmitError::Full { limit: self.max_shares });
+        }
+        Wake::Due
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -87,6 +100,12 @@ impl Inbox {
 
     pub(super) fn close(&self) {
         self.lock().closed = true;
+        self.bell.notify_all();
+    }
+
+    /// A share was lost: whoever iterates is told.
+    fn lose(&self) {
+        self.lock().lost += 1;
         self.bell.notify_all();
     }
 
@@ -115,9 +134,12 @@ pub struct Submitter {
 }
 
 impl Submitter {
-    /// Enqueues a share. If the queue is full or the client is gone, the share is lost; a miner goes on either way.
+    /// Enqueues a share. If the queue is full the share is lost, and the client tells so with
+    /// [`Event::Dropped`](super::Event::Dropped).
     pub fn submit(&self, share: Share) {
-        let _ = self.try_submit(share);
+        if self.try_submit(share).is_err() {
+            self.inbox.lose();
+        }
     }
 
     /// Enqueues a share.

@@ -9,12 +9,16 @@ mod backoff;
 mod client;
 mod clock;
 mod error;
+mod event;
 mod inbox;
 mod link;
+mod options;
 mod url;
 
 pub use backoff::Backoff;
-pub use client::{Client, Event, Options};
+pub use client::Client;
 pub use error::{ClientError, ConnectError, Disconnect, UrlError};
+pub use event::Event;
 pub use inbox::{CloseHandle, Submitter};
+pub use options::Options;
 pub use url::Url;

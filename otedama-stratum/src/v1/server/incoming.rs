@@ -1,163 +1,23 @@
-//! The server's side of a Stratum V1 connection.
+//! What a client asks for.
 
-use alloc::collections::VecDeque;
-use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-use core::fmt::{Display, Write as _};
-use core::time::Duration;
+use core::fmt::Write as _;
 
-use bytes::Bytes;
-use otedama_core::{Extranonce, Moment, Now, Reject, Target, Terms, WorkerId, hex};
+use otedama_core::{Extranonce, Now, Reject, Target, WorkerId, hex};
 
-use super::answers::{Answers, Request};
-use super::dialect::bitcoin::{self, Announced, BadShare, Submit};
-use super::json::{Items, Malformed, Message, Raw};
-use super::line::LineReader;
-use super::message::{self, Code, Text, printable};
-use super::outbox::Outbox;
-use crate::encoded::EncodedJob;
+use super::outgoing::authorization;
+use super::{Server, Worker};
 use crate::error::SessionError;
 use crate::event::{Refused, ServerEvent, Ticket};
+use crate::limits::MAX_PARAMS;
 use crate::login::Login;
-use crate::server::ServerConfig;
-
-/// See [`ServerSession`](crate::ServerSession), which this is for Stratum V1.
-#[derive(Debug)]
-pub(crate) struct Server {
-    config: Arc<ServerConfig>,
-    lines: LineReader,
-    out: Outbox,
-    answers: Answers,
-    events: VecDeque<ServerEvent>,
-    agent: String,
-    workers: Vec<Worker>,
-    last_worker: usize,
-    prefix: Option<Extranonce>,
-    asked_channel: bool,
-    version_mask: u32,
-    extranonce_changes: bool,
-    sent_target: Option<Target>,
-    force_clean: bool,
-    malformed: u32,
-    requests: u64,
-    version_request: Option<u64>,
-    began: Moment,
-    heard: Moment,
-    failed: Option<SessionError>,
-}
-
-#[derive(Debug)]
-struct Worker {
-    name: String,
-    allowed: Option<bool>,
-}
+use crate::v1::answers::Request;
+use crate::v1::dialect::bitcoin::{self, Announced, BadShare, Submit};
+use crate::v1::json::{Items, Malformed, Message, Raw};
+use crate::v1::message::{self, Code, Text, printable};
 
 impl Server {
-    pub(crate) fn new(config: Arc<ServerConfig>, now: Now) -> Self {
-        Self {
-            config,
-            lines: LineReader::default(),
-            out: Outbox::default(),
-            answers: Answers::default(),
-            events: VecDeque::new(),
-            agent: String::new(),
-            workers: Vec::new(),
-            last_worker: 0,
-            prefix: None,
-            asked_channel: false,
-            version_mask: 0,
-            extranonce_changes: false,
-            sent_target: None,
-            force_clean: false,
-            malformed: 0,
-            requests: 0,
-            version_request: None,
-            began: now.moment,
-            heard: now.moment,
-            failed: None,
-        }
-    }
-
-    pub(crate) fn handle_input(&mut self, bytes: &[u8], now: Now) -> Result<(), SessionError> {
-        self.check()?;
-        let mut lines = core::mem::take(&mut self.lines);
-        let result = lines.feed(bytes, self.config.limits.line, now, |line| self.line(line, now));
-        self.lines = lines;
-        if let Err(error) = result {
-            self.failed.get_or_insert(error);
-        }
-        self.check()
-    }
-
-    pub(crate) fn poll_event(&mut self) -> Option<ServerEvent> {
-        self.events.pop_front()
-    }
-
-    pub(crate) fn poll_transmit(&mut self) -> Option<Bytes> {
-        self.out.take()
-    }
-
-    pub(crate) fn poll_timeout(&self) -> Option<Moment> {
-        if self.failed.is_some() {
-            return Some(Moment::ORIGIN);
-        }
-        self.deadlines().map(|(at, _)| at).min()
-    }
-
-    pub(crate) fn handle_timeout(&mut self, now: Now) -> Result<(), SessionError> {
-        let due = self.deadlines().find(|(at, _)| *at <= now.moment);
-        if let Some((_, error)) = due {
-            self.failed.get_or_insert(error);
-        }
-        self.check()
-    }
-
-    fn deadlines(&self) -> impl Iterator<Item = (Moment, SessionError)> + '_ {
-        let limits = &self.config.limits;
-        let authorized = self.workers.iter().any(|worker| worker.allowed != Some(false));
-        let after = |from: Moment, limit: Duration, error| Some((from.plus(limit), error));
-        let subscribe = if self.asked_channel {
-            None
-        } else {
-            after(self.began, limits.subscribe, SessionError::SubscribeTimeout)
-        };
-        let authorize = if authorized {
-            None
-        } else {
-            after(self.began, limits.authorize, SessionError::AuthorizeTimeout)
-        };
-        let line =
-            self.lines.began().and_then(|began| after(began, limits.line_time, SessionError::LineTimeout));
-        let silent = after(self.heard, limits.silence, SessionError::Silent);
-        [subscribe, authorize, line, silent].into_iter().flatten()
-    }
-
-    fn check(&self) -> Result<(), SessionError> {
-        self.failed.clone().map_or(Ok(()), Err)
-    }
-
-    fn check_output(&mut self) {
-        let limit = self.config.limits.output;
-        if self.buffered_bytes() > limit {
-            self.failed.get_or_insert(SessionError::OutputFull { limit });
-        }
-    }
-
-    fn event(&mut self, event: ServerEvent) {
-        let limit = self.config.limits.events;
-        if self.events.len() < limit {
-            self.events.push_back(event);
-        } else {
-            self.failed.get_or_insert(SessionError::EventsFull { limit });
-        }
-    }
-}
-
-/// What comes in.
-impl Server {
-    fn line(&mut self, line: &[u8], now: Now) -> Result<(), SessionError> {
+    pub(super) fn line(&mut self, line: &[u8], now: Now) -> Result<(), SessionError> {
         if line.is_empty() {
             return Ok(());
         }
@@ -324,7 +184,7 @@ impl Server {
 
     /// `mining.configure`: every extension that is asked for gets an answer.
     fn configure(&mut self, id: Option<&str>, params: &Items<'_>) {
-        let Some(extensions) = params.get(0).list(crate::limits::MAX_PARAMS) else {
+        let Some(extensions) = params.get(0).list(MAX_PARAMS) else {
             return self.refuse(id, Code::OTHER, &"extensions are not a short array", Refused::Params);
         };
         let options = params.get(1);
@@ -396,170 +256,5 @@ impl Server {
         let index = self.workers.iter().position(|worker| worker.name == name)?;
         self.last_worker = index;
         Some(index)
-    }
-}
-
-/// What goes out.
-impl Server {
-    pub(crate) fn open_channel(&mut self, prefix: Extranonce) {
-        self.prefix = Some(prefix);
-        let result = self.subscription(&prefix);
-        self.answers
-            .settle_all(&mut self.out, Request::Subscribe, |out, id| message::result(out, id, &result));
-        self.check_output();
-    }
-
-    pub(crate) fn refuse_channel(&mut self) {
-        self.answers.settle_all(&mut self.out, Request::Subscribe, |out, id| {
-            message::error(out, id, Code::OTHER, &"no channel left");
-        });
-        self.check_output();
-    }
-
-    pub(crate) fn authorize(&mut self, worker: WorkerId, allowed: bool) {
-        let index = usize::try_from(worker.0).unwrap_or(usize::MAX);
-        if let Some(known) = self.workers.get_mut(index) {
-            known.allowed = Some(allowed);
-        }
-        let write = |out: &mut String, id: &str| authorization(out, id, allowed);
-        self.answers.settle_all(&mut self.out, Request::Authorize(worker), write);
-        self.check_output();
-    }
-
-    pub(crate) fn answer(&mut self, ticket: Ticket, verdict: Result<(), Reject>) {
-        self.answers.settle(&mut self.out, ticket.0, |out, id| match verdict {
-            Ok(()) => message::result(out, id, "true"),
-            Err(reject) => message::error(out, id, Code::of(reject), &reject),
-        });
-        self.check_output();
-    }
-
-    pub(crate) fn send_job(&mut self, encoded: &EncodedJob, terms: &Terms) {
-        if self.prefix.is_none() || self.failed.is_some() {
-            return;
-        }
-        let target = terms.share_target;
-        if self.sent_target != Some(target) {
-            self.sent_target = Some(target);
-            let number = bitcoin::difficulty_number(self.config.algorithm, target);
-            self.tell("mining.set_difficulty", format_args!("[{number}]"));
-        }
-        let id = terms.id;
-        self.append(|out| {
-            let _ = write!(out, "{{\"id\":null,\"method\":\"mining.notify\",\"params\":[\"{id}\"");
-        });
-        let clean = core::mem::take(&mut self.force_clean);
-        if self.answers.owes_subscription() {
-            self.answers.append_shared(&mut self.out, encoded.v1(clean));
-        } else {
-            self.out.share(encoded.v1(clean));
-        }
-        self.check_output();
-    }
-
-    pub(crate) fn change_prefix(&mut self, prefix: Extranonce) -> bool {
-        if self.prefix.is_none() || !self.extranonce_changes {
-            return false;
-        }
-        self.prefix = Some(prefix);
-        self.force_clean = true;
-        let len = self.config.extranonce2_len;
-        self.tell("mining.set_extranonce", format_args!("[\"{prefix}\",{len}]"));
-        true
-    }
-
-    pub(crate) fn show_message(&mut self, text: &str) {
-        self.tell("client.show_message", format_args!("[{}]", Text(text)));
-    }
-
-    pub(crate) fn reconnect(&mut self, host: &str, port: u16, wait: Duration) {
-        let wait = wait.as_secs();
-        self.tell("client.reconnect", format_args!("[{},{port},{wait}]", Text(host)));
-    }
-
-    pub(crate) fn ping(&mut self) {
-        let id = self.next_request();
-        self.append(|out| message::request(out, id, "mining.ping", "[]"));
-        self.check_output();
-    }
-
-    pub(crate) fn ask_version(&mut self) {
-        let id = self.next_request();
-        self.version_request = Some(id);
-        self.append(|out| message::request(out, id, "client.get_version", "[]"));
-        self.check_output();
-    }
-
-    pub(crate) fn agent(&self) -> &str {
-        &self.agent
-    }
-
-    pub(crate) const fn is_subscribed(&self) -> bool {
-        self.prefix.is_some()
-    }
-
-    pub(crate) const fn version_mask(&self) -> u32 {
-        self.version_mask
-    }
-
-    pub(crate) const fn accepts_extranonce_changes(&self) -> bool {
-        self.extranonce_changes
-    }
-
-    pub(crate) fn buffered_bytes(&self) -> usize {
-        self.out.len() + self.answers.len()
-    }
-
-    fn next_request(&mut self) -> u64 {
-        self.requests += 1;
-        self.requests
-    }
-
-    fn subscription(&self, prefix: &Extranonce) -> String {
-        let len = self.config.extranonce2_len;
-        format!(
-            "[[[\"mining.set_difficulty\",\"{prefix}\"],[\"mining.notify\",\"{prefix}\"]],\"{prefix}\",{len}]"
-        )
-    }
-
-    /// Answers right away, behind the answers that are still owed.
-    fn say(&mut self, id: Option<&str>, write: impl FnOnce(&mut String, &str)) {
-        if let Some(id) = id {
-            self.answers.append(&mut self.out, |out| write(out, id));
-        }
-    }
-
-    fn reply(&mut self, id: Option<&str>, result: &str) {
-        self.say(id, |out, id| message::result(out, id, result));
-    }
-
-    fn refuse(&mut self, id: Option<&str>, code: Code, text: &impl Display, refused: Refused) {
-        self.say(id, |out, id| message::error(out, id, code, text));
-        self.event(ServerEvent::Refused(refused));
-    }
-
-    fn tell(&mut self, method: &str, params: core::fmt::Arguments<'_>) {
-        self.append(|out| message::request(out, "null", method, params));
-        self.check_output();
-    }
-
-    /// Writes what is no answer: at once, unless the client still waits for its subscription.
-    fn append(&mut self, write: impl FnOnce(&mut String)) {
-        if self.failed.is_some() {
-            return;
-        }
-        if self.answers.owes_subscription() {
-            self.answers.append(&mut self.out, write);
-        } else {
-            write(self.out.tail());
-        }
-    }
-}
-
-fn authorization(out: &mut String, id: &str, allowed: bool) {
-    if allowed {
-        message::result(out, id, "true");
-    } else {
-        message::refusal(out, id, "false", Code::UNAUTHORIZED, &Reject::Unauthorized);
     }
 }

@@ -1,0 +1,172 @@
+//! The server's side of a Stratum V1 connection.
+
+mod incoming;
+mod outgoing;
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+use otedama_core::{Extranonce, Moment, Now, Target};
+
+use super::answers::Answers;
+use super::line::LineReader;
+use super::outbox::Outbox;
+use crate::error::SessionError;
+use crate::event::ServerEvent;
+use crate::server::ServerConfig;
+
+/// See [`ServerSession`](crate::ServerSession), which this is for Stratum V1.
+#[derive(Debug)]
+pub(crate) struct Server {
+    config: Arc<ServerConfig>,
+    lines: LineReader,
+    out: Outbox,
+    answers: Answers,
+    events: VecDeque<ServerEvent>,
+    agent: String,
+    workers: Vec<Worker>,
+    last_worker: usize,
+    prefix: Option<Extranonce>,
+    asked_channel: bool,
+    version_mask: u32,
+    extranonce_changes: bool,
+    sent_target: Option<Target>,
+    force_clean: bool,
+    malformed: u32,
+    requests: u64,
+    version_request: Option<u64>,
+    began: Moment,
+    heard: Moment,
+    failed: Option<SessionError>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    name: String,
+    allowed: Option<bool>,
+}
+
+impl Server {
+    pub(crate) fn new(config: Arc<ServerConfig>, now: Now) -> Self {
+        Self {
+            config,
+            lines: LineReader::default(),
+            out: Outbox::default(),
+            answers: Answers::default(),
+            events: VecDeque::new(),
+            agent: String::new(),
+            workers: Vec::new(),
+            last_worker: 0,
+            prefix: None,
+            asked_channel: false,
+            version_mask: 0,
+            extranonce_changes: false,
+            sent_target: None,
+            force_clean: false,
+            malformed: 0,
+            requests: 0,
+            version_request: None,
+            began: now.moment,
+            heard: now.moment,
+            failed: None,
+        }
+    }
+
+    pub(crate) fn handle_input(&mut self, bytes: &[u8], now: Now) -> Result<(), SessionError> {
+        self.check()?;
+        let mut lines = core::mem::take(&mut self.lines);
+        let result = lines.feed(bytes, self.config.limits.line, now, |line| self.line(line, now));
+        self.lines = lines;
+        if let Err(error) = result {
+            self.failed.get_or_insert(error);
+        }
+        self.check()
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<ServerEvent> {
+        self.events.pop_front()
+    }
+
+    pub(crate) fn poll_transmit(&mut self) -> Option<Bytes> {
+        self.out.take()
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Moment> {
+        if self.failed.is_some() {
+            return Some(Moment::ORIGIN);
+        }
+        self.deadlines().map(|(at, _)| at).min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Now) -> Result<(), SessionError> {
+        let due = self.deadlines().find(|(at, _)| *at <= now.moment);
+        if let Some((_, error)) = due {
+            self.failed.get_or_insert(error);
+        }
+        self.check()
+    }
+
+    pub(crate) fn agent(&self) -> &str {
+        &self.agent
+    }
+
+    pub(crate) const fn is_subscribed(&self) -> bool {
+        self.prefix.is_some()
+    }
+
+    pub(crate) const fn version_mask(&self) -> u32 {
+        self.version_mask
+    }
+
+    pub(crate) const fn accepts_extranonce_changes(&self) -> bool {
+        self.extranonce_changes
+    }
+
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        self.out.len() + self.answers.len()
+    }
+
+    fn deadlines(&self) -> impl Iterator<Item = (Moment, SessionError)> + '_ {
+        let limits = &self.config.limits;
+        let authorized = self.workers.iter().any(|worker| worker.allowed != Some(false));
+        let after = |from: Moment, limit: Duration, error| Some((from.plus(limit), error));
+        let subscribe = if self.asked_channel {
+            None
+        } else {
+            after(self.began, limits.subscribe, SessionError::SubscribeTimeout)
+        };
+        let authorize = if authorized {
+            None
+        } else {
+            after(self.began, limits.authorize, SessionError::AuthorizeTimeout)
+        };
+        let line =
+            self.lines.began().and_then(|began| after(began, limits.line_time, SessionError::LineTimeout));
+        let silent = after(self.heard, limits.silence, SessionError::Silent);
+        [subscribe, authorize, line, silent].into_iter().flatten()
+    }
+
+    fn check(&self) -> Result<(), SessionError> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    fn check_output(&mut self) {
+        let limit = self.config.limits.output;
+        if self.buffered_bytes() > limit {
+            self.failed.get_or_insert(SessionError::OutputFull { limit });
+        }
+    }
+
+    fn event(&mut self, event: ServerEvent) {
+        let limit = self.config.limits.events;
+        if self.events.len() < limit {
+            self.events.push_back(event);
+        } else {
+            self.failed.get_or_insert(SessionError::EventsFull { limit });
+        }
+    }
+}
