@@ -96,7 +96,7 @@ impl Difficulty {
         if target < self.target.number() {
             return Self { target: Target::MAX, ..self };
         }
-        while target >> 1usize >= self.target.number() {
+        while !target.is_zero() && target >> 1usize >= self.target.number() {
             target >>= 1usize;
         }
         Self { target: Target(target), ..self }
@@ -195,6 +195,14 @@ mod tests {
                     prop_assert_eq!(error, DifficultyError::TooHard(number));
                 }
             }
+        }
+
+        #[test]
+        fn powers_of_two_exist_for_every_target(bytes: [u8; 32], zeros in 0usize..=32) {
+            let mut bytes = bytes;
+            bytes[..zeros].fill(0);
+            let exact = Difficulty::from_target(Algorithm::SCRYPT, Target::from_be_bytes(bytes));
+            prop_assert!(exact.round_to_power_of_two().target() >= exact.target());
         }
 
         #[test]
