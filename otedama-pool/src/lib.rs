@@ -3,14 +3,25 @@
 
 mod account;
 mod coin;
+pub mod core;
+pub mod extranonce;
+pub mod job;
 pub mod journal;
 pub mod ledger;
 mod limits;
 pub mod node;
 pub mod scheme;
+#[cfg(feature = "server")]
+pub mod server;
 mod template;
+pub mod testkit;
+mod user;
+pub mod validator;
 pub mod vardiff;
 
 pub use account::{Account, PoolName};
 pub use coin::{Address, AddressError, Chain, Coin};
+#[cfg(feature = "server")]
+pub use server::Pool;
 pub use template::{CoinbaseOutput, CoinbasePlan, Marker, Template, TemplateError, TemplateTransaction};
+pub use user::User;

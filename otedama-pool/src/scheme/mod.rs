@@ -39,6 +39,36 @@ pub trait Scheme: Debug + Send + Sync {
     ) -> Vec<(Account, Amount)>;
 }
 
+impl Scheme for Box<dyn Scheme> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn payee(&self) -> Payee {
+        (**self).payee()
+    }
+
+    fn span(&self, network: Target) -> Weight {
+        (**self).span(network)
+    }
+
+    fn split(
+        &self,
+        reward: Amount,
+        finder: &Account,
+        window: &ShareWindow,
+        network: Target,
+    ) -> Vec<(Account, Amount)> {
+        (**self).split(reward, finder, window, network)
+    }
+}
+
+/// Marks a scheme under which the pool never owes anybody: the coinbase pays at once. Only such a pool may run without a
+/// journal.
+pub trait OwesNothing: Scheme {}
+
+impl OwesNothing for Solo {}
+
 /// Whom the coinbase pays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -59,6 +59,20 @@ impl ShareWindow {
         self.total < reserve(span)
     }
 
+    /// Takes the newest share back, as if it had never been added: it could not be recorded.
+    pub fn pop_newest(&mut self) {
+        let Some(share) = self.shares.pop_back() else { return };
+        if self.outside > self.shares.len() {
+            self.outside = self.shares.len();
+        } else {
+            self.leave(share);
+        }
+        self.total = self.total.saturating_sub(self.weight(share));
+        self.accounts.release(share.account);
+        self.weights.release(share.weight);
+        self.settle(self.span);
+    }
+
     /// The weight of each account within `span`, counted back from the newest share; the oldest share counts with the
     /// part that lies within. Sorted by account; none has zero.
     #[must_use]

@@ -1,0 +1,156 @@
+//! Blocks from their finding to their maturity: persisted, submitted, looked for, booked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use otedama_core::{Hash256, Moment, Now};
+
+use super::io::{Effect, PoolEvent};
+use crate::journal::{BlockEvent, BlockRecord, BlockState, Candidate};
+use crate::ledger::{Observation, step};
+use crate::node::BlockStatus;
+
+/// The first look for a block after it was submitted.
+const FIRST_LOOK: Duration = Duration::from_millis(250);
+/// Between looks for a block that no node knows yet.
+const SEARCH: Duration = Duration::from_secs(2);
+/// Between looks for a block that is on the chain or was orphaned; a new tip makes them sooner.
+const WATCH: Duration = Duration::from_secs(30);
+/// Looks for an unknown block before it is handed in again.
+const LOOKS_BEFORE_RESUBMISSION: u32 = 5;
+
+/// The blocks whose fate is open.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    maturity: u32,
+    tracked: BTreeMap<Hash256, Tracked>,
+}
+
+#[derive(Debug)]
+struct Tracked {
+    record: BlockRecord,
+    bytes: Arc<[u8]>,
+    /// An event that is on its way into the journal.
+    turning: bool,
+    look_at: Moment,
+    looks: u32,
+}
+
+impl Blocks {
+    pub(super) const fn new(maturity: u32) -> Self {
+        Self { maturity, tracked: BTreeMap::new() }
+    }
+
+    /// Takes up a block of an earlier life: one that no node confirmed is handed in again.
+    pub(super) fn recover(&mut self, record: BlockRecord, now: Now, effects: &mut Vec<Effect>) {
+        let tracked = Tracked::new(record, now.moment);
+        if tracked.record.state == BlockState::Found {
+            effects.push(tracked.submit());
+        }
+        self.tracked.insert(tracked.record.candidate.hash, tracked);
+    }
+
+    /// A candidate is to be submitted: it is durable, or could not be made so, which must not keep it back.
+    pub(super) fn found(&mut self, candidate: &Arc<Candidate>, now: Now, effects: &mut Vec<Effect>) {
+        if self.tracked.contains_key(&candidate.hash) {
+            return;
+        }
+        let look_at = now.moment.plus(FIRST_LOOK);
+        let record = BlockRecord { candidate: Arc::clone(candidate), state: BlockState::Found, ordinal: 0 };
+        let tracked = Tracked::new(record, look_at);
+        effects.push(tracked.submit());
+        effects.push(Effect::Event(PoolEvent::BlockFound {
+            hash: candidate.hash,
+            height: candidate.height,
+            account: candidate.finder.clone(),
+            reward: candidate.reward,
+        }));
+        self.tracked.insert(candidate.hash, tracked);
+    }
+
+    /// Whether this block is known already.
+    pub(super) fn knows(&self, hash: &Hash256) -> bool {
+        self.tracked.contains_key(hash)
+    }
+
+    /// A new tip: every block may have moved.
+    pub(super) fn tip_changed(&mut self, now: Now) {
+        for tracked in self.tracked.values_mut() {
+            tracked.look_at = tracked.look_at.min(now.moment);
+        }
+    }
+
+    pub(super) fn timeout(&self) -> Option<Moment> {
+        self.tracked.values().map(|tracked| tracked.look_at).min()
+    }
+
+    pub(super) fn look(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        for (hash, tracked) in &mut self.tracked {
+            if tracked.look_at > now.moment {
+                continue;
+            }
+            effects.push(Effect::Observe { hash: *hash });
+            tracked.looks += 1;
+            let searching = tracked.record.state == BlockState::Found;
+            tracked.look_at = now.moment.plus(if searching { SEARCH } else { WATCH });
+            if searching && tracked.looks.is_multiple_of(LOOKS_BEFORE_RESUBMISSION) {
+                effects.push(tracked.submit());
+            }
+        }
+    }
+
+    /// What the nodes say of a block; the event to write down if that changes its fate.
+    pub(super) fn observed(
+        &mut self,
+        hash: &Hash256,
+        status: Option<BlockStatus>,
+        tip_height: u32,
+        now: Now,
+    ) -> Option<BlockEvent> {
+        let tracked = self.tracked.get_mut(hash).filter(|tracked| !tracked.turning)?;
+        let burial = (tip_height + 1).saturating_sub(tracked.record.candidate.height);
+        let unheard_of = status.is_none() && tracked.record.state == BlockState::Found;
+        if unheard_of && (burial == 0 || tracked.looks < LOOKS_BEFORE_RESUBMISSION) {
+            return None;
+        }
+        let confirmations = status.and_then(|status| status.confirmations);
+        let seen = Observation::of_depth(confirmations, burial, self.maturity);
+        // A candidate whose parts do not balance cannot have been made; if it was, nothing is booked.
+        let event = step(&tracked.record, seen, now.unix).ok()??;
+        tracked.turning = true;
+        Some(event)
+    }
+
+    /// An event could not be written down, and will not be.
+    pub(super) fn not_turned(&mut self, event: &BlockEvent) {
+        if let Some(tracked) = self.tracked.get_mut(&event.hash) {
+            tracked.turning = false;
+        }
+    }
+
+    /// An event is durable.
+    pub(super) fn turned(&mut self, event: &BlockEvent, now: Now) -> Option<PoolEvent> {
+        let tracked = self.tracked.get_mut(&event.hash)?;
+        tracked.turning = false;
+        (tracked.record.state, tracked.record.ordinal) = (event.state, event.ordinal);
+        let Candidate { height, reward, fee, .. } = *tracked.record.candidate;
+        // Something may follow at once: a block that was missed for long matures in the next step.
+        tracked.look_at = now.moment;
+        if event.state.is_final() {
+            self.tracked.remove(&event.hash);
+        }
+        Some(PoolEvent::BlockTurned { hash: event.hash, height, state: event.state, reward, fee })
+    }
+}
+
+impl Tracked {
+    fn new(record: BlockRecord, look_at: Moment) -> Self {
+        let bytes = record.candidate.block.as_ref().into();
+        Self { record, bytes, turning: false, look_at, looks: 0 }
+    }
+
+    fn submit(&self) -> Effect {
+        Effect::Submit { hash: self.record.candidate.hash, block: Arc::clone(&self.bytes) }
+    }
+}

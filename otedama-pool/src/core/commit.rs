@@ -1,0 +1,204 @@
+//! Group commit: what waits to be written down, and what follows once it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use otedama_core::{Amount, Digest, Hash256, Moment, Now, Percent, UnixTime, Weight};
+use otedama_stratum::Ticket;
+
+use super::io::{BatchId, ConnectionId, Effect};
+use crate::account::{Account, PoolName};
+use crate::job::BoardJob;
+use crate::journal::{BlockEvent, Candidate, Entry, Life, ShareKey, ShareRecord};
+use crate::scheme::{Payee, Scheme, ShareWindow};
+
+/// How long a journal that failed is left alone.
+const REST: Duration = Duration::from_secs(1);
+/// Records in one batch at most; the rest waits for the next.
+const BATCH: usize = 4096;
+
+/// Something that is to be written down.
+#[derive(Debug)]
+pub(super) enum Record {
+    Share(AcceptedShare),
+    Found(Found),
+    Candidate(Arc<Candidate>),
+    News(BlockEvent),
+}
+
+/// A share that counts as soon as it is written down.
+#[derive(Debug)]
+pub(super) struct AcceptedShare {
+    pub(super) connection: ConnectionId,
+    pub(super) ticket: Ticket,
+    pub(super) account: Account,
+    pub(super) worker: Arc<str>,
+    pub(super) weight: Weight,
+    pub(super) digest: Digest,
+    pub(super) job: Arc<BoardJob>,
+}
+
+/// A block whose split is not made yet.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) hash: Hash256,
+    pub(super) account: Account,
+    pub(super) worker: Arc<str>,
+    pub(super) job: Arc<BoardJob>,
+    pub(super) block: Box<[u8]>,
+}
+
+/// What the split of a block depends on besides the window.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) pool: PoolName,
+    pub(super) scheme: Arc<dyn Scheme>,
+    pub(super) fee: Percent,
+}
+
+/// The queue in front of the journal. One batch is in flight at a time; meanwhile the next one gathers.
+#[derive(Debug)]
+pub(super) struct Commit {
+    terms: Terms,
+    life: Life,
+    window: ShareWindow,
+    sequence: u64,
+    batches: u64,
+    waiting: Vec<Record>,
+    in_flight: Option<(BatchId, Vec<Record>)>,
+    rest_until: Option<Moment>,
+}
+
+impl Commit {
+    pub(super) fn new(terms: Terms, life: Life) -> Self {
+        let (sequence, batches, rest_until) = (0, 0, None);
+        let window = ShareWindow::default();
+        Self { terms, life, window, sequence, batches, waiting: Vec::new(), in_flight: None, rest_until }
+    }
+
+    /// Takes in the shares of earlier lives, newest first.
+    pub(super) fn load(&mut self, shares: &[(Account, Weight)], span: Weight) {
+        for (account, weight) in shares {
+            if !self.window.push_older(account, *weight, span) {
+                break;
+            }
+        }
+    }
+
+    pub(super) fn scheme(&self) -> &Arc<dyn Scheme> {
+        &self.terms.scheme
+    }
+
+    pub(super) fn add(&mut self, record: Record) {
+        self.waiting.push(record);
+    }
+
+    /// Records that wait or are on their way.
+    pub(super) fn backlog(&self) -> usize {
+        self.waiting.len() + self.in_flight.as_ref().map_or(0, |(_, records)| records.len())
+    }
+
+    /// When a journal that failed may be tried again.
+    pub(super) fn timeout(&self) -> Option<Moment> {
+        self.rest_until.filter(|_| !self.waiting.is_empty() && self.in_flight.is_none())
+    }
+
+    /// The next batch, if there is something to write and nothing in flight.
+    pub(super) fn poll(&mut self, now: Now) -> Option<Effect> {
+        let resting = self.rest_until.is_some_and(|until| now.moment < until);
+        if self.waiting.is_empty() || self.in_flight.is_some() || resting {
+            return None;
+        }
+        let rest = self.waiting.split_off(self.waiting.len().min(BATCH));
+        let mut records = std::mem::replace(&mut self.waiting, rest);
+        let entries = records.iter_mut().map(|record| self.entry(record, now.unix)).collect();
+        self.batches += 1;
+        let batch = BatchId(self.batches);
+        self.in_flight = Some((batch, records));
+        Some(Effect::Persist { batch, entries })
+    }
+
+    /// The records of the batch that was written down.
+    pub(super) fn done(&mut self, batch: BatchId) -> Option<Vec<Record>> {
+        let (_, records) = self.in_flight.take_if(|(id, _)| *id == batch)?;
+        self.rest_until = None;
+        Some(records)
+    }
+
+    /// The records of the batch that could not be written; its shares leave the window.
+    pub(super) fn failed(&mut self, batch: BatchId, now: Now) -> Option<Vec<Record>> {
+        let (_, records) = self.in_flight.take_if(|(id, _)| *id == batch)?;
+        for record in &records {
+            if matches!(record, Record::Share(_)) {
+                self.window.pop_newest();
+            }
+        }
+        self.rest_until = Some(now.moment.plus(REST));
+        Some(records)
+    }
+
+    fn entry(&mut self, record: &mut Record, time: UnixTime) -> Entry {
+        match record {
+            Record::Share(share) => Entry::Share(self.share(share, time)),
+            Record::Candidate(candidate) => Entry::Candidate(Arc::clone(candidate)),
+            Record::News(event) => Entry::Block(event.clone()),
+            Record::Found(found) => {
+                let candidate = Arc::new(self.candidate(found, time));
+                *record = Record::Candidate(Arc::clone(&candidate));
+                Entry::Candidate(candidate)
+            }
+        }
+    }
+
+    fn share(&mut self, share: &AcceptedShare, time: UnixTime) -> ShareRecord {
+        let span = self.terms.scheme.span(share.job.body.network_target());
+        self.window.push(&share.account, share.weight, span);
+        self.sequence += 1;
+        ShareRecord {
+            key: ShareKey { node: self.life.node, boot: self.life.boot, sequence: self.sequence },
+            pool: self.terms.pool.clone(),
+            account: share.account.clone(),
+            worker: Arc::clone(&share.worker),
+            weight: share.weight,
+            digest: share.digest,
+            height: share.job.template.height,
+            time,
+        }
+    }
+
+    fn candidate(&self, found: &mut Found, time: UnixTime) -> Candidate {
+        let reward = found.job.template.coinbase_value;
+        let fee = reward.percent(self.terms.fee);
+        let rest = reward.checked_sub(fee).unwrap_or(Amount::ZERO);
+        let network = found.job.body.network_target();
+        let credits = self.terms.scheme.split(rest, &found.account, &self.window, network);
+        let credits = exact(rest, credits, &found.account);
+        Candidate {
+            pool: self.terms.pool.clone(),
+            hash: found.hash,
+            height: found.job.template.height,
+            finder: found.account.clone(),
+            worker: Arc::clone(&found.worker),
+            reward,
+            fee,
+            credits,
+            paid_by_coinbase: self.terms.scheme.payee() == Payee::Finder,
+            time,
+            block: std::mem::take(&mut found.block),
+        }
+    }
+}
+
+/// The credits of a scheme, made to add up. A scheme that does not split exactly breaks its contract, but no block may
+/// be lost and no coin be made up because of it: its parts then only say the proportions.
+fn exact(rest: Amount, credits: Vec<(Account, Amount)>, finder: &Account) -> Vec<(Account, Amount)> {
+    let sum = Amount::checked_sum(credits.iter().map(|(_, amount)| *amount));
+    if sum == Some(rest) {
+        return credits;
+    }
+    let weights: Vec<_> = credits.iter().map(|(_, amount)| Weight::new(amount.atomic())).collect();
+    match rest.split(&weights) {
+        Some(parts) => credits.into_iter().zip(parts).map(|((account, _), part)| (account, part)).collect(),
+        None => vec![(finder.clone(), rest)],
+    }
+}

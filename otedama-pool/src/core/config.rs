@@ -1,0 +1,92 @@
+//! What a pool core is told once.
+
+use std::fmt;
+use std::sync::Arc;
+
+use otedama_stratum::ServerConfig;
+
+use crate::account::PoolName;
+use crate::job::{Layout, Payout};
+use crate::scheme::Scheme;
+use crate::vardiff::VardiffConfig;
+
+/// Bytes of the extranonce prefix (V1: extranonce1) that a channel is given.
+pub const PREFIX_LEN: usize = 4;
+
+/// What a pool core is told once.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct CoreConfig {
+    /// The name under which the books are kept.
+    pub pool: PoolName,
+    /// How coinbases are cut.
+    pub layout: Layout,
+    /// How rewards are split.
+    pub scheme: Arc<dyn Scheme>,
+    /// How difficulties are chosen.
+    pub vardiff: VardiffConfig,
+    /// What sessions are told.
+    pub session: Arc<ServerConfig>,
+    /// Reads a payout address; `None` if it is none of the pool's chain.
+    pub payouts: Payouts,
+    /// Confirmations after which a coinbase can be spent.
+    pub maturity: u32,
+    /// Limits of the core itself.
+    pub limits: CoreLimits,
+}
+
+/// Reads a payout address.
+pub type Payouts = Arc<dyn Fn(&str) -> Option<Payout> + Send + Sync>;
+
+/// What the core bounds besides what sessions bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CoreLimits {
+    /// Connections at a time.
+    pub connections: usize,
+    /// Shares of one connection that wait for their hash.
+    pub checks_per_connection: usize,
+    /// Shares of all connections that wait for their hash.
+    pub checks: usize,
+    /// Records that wait for the journal.
+    pub backlog: usize,
+}
+
+impl Default for CoreLimits {
+    fn default() -> Self {
+        Self { connections: 50_000, checks_per_connection: 1024, checks: 65_536, backlog: 65_536 }
+    }
+}
+
+impl CoreConfig {
+    /// A configuration with everything that has a default at its default.
+    pub fn new(
+        pool: PoolName,
+        layout: Layout,
+        scheme: Arc<dyn Scheme>,
+        maturity: u32,
+        payouts: impl Fn(&str) -> Option<Payout> + Send + Sync + 'static,
+    ) -> Self {
+        let mut session = ServerConfig::new(layout.algorithm);
+        session.version_mask = layout.version_mask;
+        session.extranonce2_len = layout.extranonce_len.saturating_sub(PREFIX_LEN);
+        let vardiff = VardiffConfig::new(layout.algorithm);
+        let (session, payouts, limits) = (Arc::new(session), Arc::new(payouts), CoreLimits::default());
+        Self { pool, layout, scheme, vardiff, session, payouts, maturity, limits }
+    }
+}
+
+impl fmt::Debug for CoreConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pool, layout, scheme, vardiff, session, maturity, limits, payouts: _ } = self;
+        f.debug_struct("CoreConfig")
+            .field("pool", pool)
+            .field("layout", layout)
+            .field("scheme", scheme)
+            .field("vardiff", vardiff)
+            .field("session", session)
+            .field("maturity", maturity)
+            .field("limits", limits)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,276 @@
+//! What goes into the pool core and what comes out.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use otedama_core::{Amount, Digest, Hash256, Header, Reject, Weight};
+use otedama_stratum::SessionError;
+
+use crate::account::Account;
+use crate::job::JobError;
+use crate::journal::{Applied, BlockState, Entry, JournalError};
+use crate::node::{BlockStatus, NodeError, Submission};
+use crate::template::Template;
+
+/// A connection, numbered by the shell; a number is never used twice in one life.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnectionId(pub u64);
+
+/// A hash that was asked for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CheckId(pub(super) u64);
+
+/// A group of entries that is committed together.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct BatchId(pub(super) u64);
+
+/// A node, by its place in the configuration.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NodeId(pub usize);
+
+/// Something that happened outside.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Input<'a> {
+    /// A miner connected.
+    Connected {
+        /// The new connection.
+        connection: ConnectionId,
+        /// From where, if it is known.
+        address: Option<IpAddr>,
+    },
+    /// Bytes came in.
+    Received {
+        /// From this connection.
+        connection: ConnectionId,
+        /// In any chopping.
+        bytes: &'a [u8],
+    },
+    /// A connection is gone.
+    Disconnected {
+        /// This one.
+        connection: ConnectionId,
+    },
+    /// A node offers a template.
+    Template {
+        /// This node.
+        node: NodeId,
+        /// Its offer.
+        template: Arc<Template>,
+    },
+    /// A node does not answer; its template is used no more than it must be.
+    NodeFailed {
+        /// This node.
+        node: NodeId,
+        /// What it said, or did not.
+        error: NodeError,
+    },
+    /// A hash that was asked for with [`Effect::Verify`].
+    Verified {
+        /// Which one.
+        check: CheckId,
+        /// The digest of the header.
+        digest: Digest,
+    },
+    /// The outcome of [`Effect::Persist`].
+    Persisted {
+        /// Which one.
+        batch: BatchId,
+        /// What the journal said.
+        outcome: Result<Vec<Applied>, JournalError>,
+    },
+    /// The answer to [`Effect::LoadWindow`]: shares of earlier lives, newest first.
+    Window {
+        /// Who did how much.
+        shares: Vec<(Account, Weight)>,
+    },
+    /// The first words of the nodes on a block of [`Effect::Submit`].
+    Submitted {
+        /// The block.
+        hash: Hash256,
+        /// Node by node.
+        answers: Vec<(NodeId, Result<Submission, NodeError>)>,
+    },
+    /// The answer to [`Effect::Observe`], from the nodes that answered.
+    Observed {
+        /// The block.
+        hash: Hash256,
+        /// Where it stands; `None` if no node that answered knows it.
+        status: Option<BlockStatus>,
+    },
+    /// The moment of [`PoolCore::poll_timeout`](super::PoolCore::poll_timeout) has come.
+    Timeout,
+}
+
+/// Something to be done outside.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Write these bytes, after all earlier ones of the connection.
+    Send {
+        /// To this connection.
+        connection: ConnectionId,
+        /// Often shared between many connections.
+        bytes: Bytes,
+    },
+    /// Close the connection once what was sent is written.
+    Close {
+        /// This one.
+        connection: ConnectionId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Hash this header and answer with [`Input::Verified`], in any order, on any thread.
+    Verify {
+        /// To be given back.
+        check: CheckId,
+        /// What to hash.
+        header: Box<Header>,
+    },
+    /// Append these entries and answer with [`Input::Persisted`]. There is never more than one outstanding.
+    Persist {
+        /// To be given back.
+        batch: BatchId,
+        /// All or none of them.
+        entries: Vec<Entry>,
+    },
+    /// Read the newest shares back to this weight in all, and answer with [`Input::Window`]. It comes once, before any
+    /// [`Effect::Persist`].
+    LoadWindow {
+        /// How far back.
+        span: Weight,
+    },
+    /// Hand this block to every node, now, and answer with [`Input::Submitted`].
+    Submit {
+        /// Its id.
+        hash: Hash256,
+        /// The serialised block.
+        block: Arc<[u8]>,
+    },
+    /// Ask the nodes where this block stands and answer with [`Input::Observed`].
+    Observe {
+        /// Its id.
+        hash: Hash256,
+    },
+    /// Ask a node whether it would take this block, proof of work aside; the coinbase has a new layout.
+    Propose {
+        /// The serialised block.
+        block: Arc<[u8]>,
+    },
+    /// News for whoever runs the pool.
+    Event(PoolEvent),
+}
+
+/// Why a connection is closed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The peer broke the protocol or a limit.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The pool is full.
+    #[error("too many connections")]
+    Full,
+}
+
+/// News of a running pool.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum PoolEvent {
+    /// A miner is ready to get jobs.
+    Ready {
+        /// Its connection.
+        connection: ConnectionId,
+        /// Whose it is.
+        account: Account,
+        /// What it calls itself.
+        agent: String,
+    },
+    /// A connection ended.
+    Left {
+        /// Which one.
+        connection: ConnectionId,
+    },
+    /// A new block is being mined.
+    Job {
+        /// Its height.
+        height: u32,
+    },
+    /// A share was accepted and is durable.
+    Share {
+        /// Who is credited.
+        account: Account,
+        /// The machine.
+        worker: Arc<str>,
+        /// For how much.
+        weight: Weight,
+    },
+    /// A share was refused.
+    Rejected {
+        /// On this connection.
+        connection: ConnectionId,
+        /// Why.
+        reject: Reject,
+    },
+    /// A block was found, and is on its way to the nodes.
+    BlockFound {
+        /// Its id.
+        hash: Hash256,
+        /// Its height.
+        height: u32,
+        /// Who found it.
+        account: Account,
+        /// What it pays.
+        reward: Amount,
+    },
+    /// A node's first word on a block.
+    BlockAnswered {
+        /// Its id.
+        hash: Hash256,
+        /// The node.
+        node: NodeId,
+        /// What it said.
+        answer: Result<Submission, NodeError>,
+    },
+    /// A block's fate took a turn, and the books followed.
+    BlockTurned {
+        /// Its id.
+        hash: Hash256,
+        /// Its height.
+        height: u32,
+        /// What became of it.
+        state: BlockState,
+        /// What its coinbase pays.
+        reward: Amount,
+        /// The pool's part of that.
+        fee: Amount,
+    },
+    /// The journal failed; shares are refused until it works again.
+    JournalFailed(JournalError),
+    /// The journal works again.
+    JournalRecovered,
+    /// A node does not answer, or refuses.
+    NodeFailed {
+        /// Which one.
+        node: NodeId,
+        /// What it said.
+        error: NodeError,
+    },
+    /// No job can be made of a template.
+    TemplateRefused(JobError),
+    /// A node was shown the first block of a new coinbase layout, proof of work aside.
+    LayoutChecked {
+        /// Which node.
+        node: NodeId,
+        /// What it said; `None` if it cannot say.
+        answer: Result<Option<Submission>, NodeError>,
+    },
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

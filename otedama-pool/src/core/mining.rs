@@ -1,0 +1,145 @@
+//! Templates in, jobs out.
+
+use std::sync::Arc;
+
+use otedama_core::{
+    ChannelId, Extranonce, Hash256, HeaderSource, Job, JobId, Share, Target, Terms as JobTerms, Weight,
+};
+
+use super::connection::SentJob;
+use super::io::{ConnectionId, Effect, NodeId, PoolEvent};
+use super::{PoolCore, WindowState};
+use crate::account::Account;
+use crate::job::BoardJob;
+use crate::node::{BlockStatus, NodeError};
+use crate::template::Template;
+
+/// What makes a coinbase layout worth a proposal to the node: the lengths of its halves, and what the block carries.
+pub(super) type Shape = (usize, usize, bool, bool);
+
+impl PoolCore {
+    pub(super) fn offered(&mut self, node: NodeId, template: Arc<Template>) {
+        self.sources.offer(node, template);
+        self.mine_on_best();
+    }
+
+    pub(super) fn node_failed(&mut self, node: NodeId, error: NodeError) {
+        self.sources.fail(node);
+        self.event(PoolEvent::NodeFailed { node, error });
+        self.mine_on_best();
+    }
+
+    pub(super) fn window_loaded(&mut self, shares: &[(Account, Weight)]) {
+        if let WindowState::Asked { span } = self.window {
+            self.commit.load(shares, span);
+            self.window = WindowState::Loaded;
+        }
+        self.mine_on_best();
+    }
+
+    fn mine_on_best(&mut self) {
+        let current = self.board.template();
+        let Some(best) = self.sources.best(current).cloned() else { return };
+        if current.is_some_and(|current| Arc::ptr_eq(current, &best)) {
+            return;
+        }
+        match self.window {
+            WindowState::Loaded => self.mine_on(best),
+            WindowState::Asked { .. } => {}
+            WindowState::Unknown => {
+                let network = best.nbits.target().unwrap_or(Target::MAX);
+                let span = self.commit.scheme().span(network);
+                self.window = WindowState::Asked { span };
+                // Twice the span, so that the window is whole when the network's difficulty rises.
+                self.effects.push_back(Effect::LoadWindow { span: span.saturating_add(span) });
+            }
+        }
+    }
+
+    fn mine_on(&mut self, template: Arc<Template>) {
+        let (height, previous) = (template.height, template.previous);
+        let new_tip = self.board.template().is_none_or(|old| old.previous != previous);
+        if let Err(error) = self.board.set_template(template) {
+            return self.event(PoolEvent::TemplateRefused(error));
+        }
+        if new_tip {
+            self.blocks.tip_changed(self.now);
+            self.event(PoolEvent::Job { height });
+        }
+        let job = self.board.next_id();
+        let ready: Vec<_> = self.connections.iter().filter(|(_, c)| c.greeted).map(|(id, _)| *id).collect();
+        for id in ready {
+            self.send_job(id, job, false);
+        }
+    }
+
+    /// Sends the current job once more under another id: the channel's terms have changed.
+    pub(super) fn resend_job(&mut self, id: ConnectionId) {
+        let job = self.board.next_id();
+        self.send_job(id, job, true);
+    }
+
+    pub(super) fn send_job(&mut self, id: ConnectionId, job: JobId, again: bool) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(extranonce_prefix) = connection.prefix.filter(|_| connection.greeted) else { return };
+        let board = match self.board.job(connection.payout()) {
+            Ok(Some(board)) => board,
+            Ok(None) => return,
+            Err(error) => return self.event(PoolEvent::TemplateRefused(error)),
+        };
+        connection.vardiff.set_network(board.body.network_target());
+        let terms = JobTerms {
+            channel: ChannelId(0),
+            id: job,
+            share_target: connection.vardiff.target().min(connection.easiest),
+            extranonce_prefix,
+            extranonce2_len: self.config.session.extranonce2_len,
+            version_mask: connection.session.version_mask() & board.version_mask,
+        };
+        let sent = SentJob { job: Job::new(Arc::clone(&board.body), terms), board };
+        let encoded = if again { &sent.board.again } else { &sent.board.encoded };
+        connection.session.send_job(encoded, sent.job.terms());
+        self.propose(&sent);
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.remember(sent);
+        }
+        self.touched.insert(id);
+    }
+
+    /// The first block of every new layout is shown to a node before anybody finds one.
+    fn propose(&mut self, sent: &SentJob) {
+        let HeaderSource::Bitcoin(source) = &sent.job.body().source else { return };
+        let (coinbase, template) = (&source.coinbase, &sent.board.template);
+        let shape = (
+            coinbase.prefix.len(),
+            coinbase.suffix.len(),
+            template.witness_commitment.is_some(),
+            template.mweb.is_some(),
+        );
+        if !self.layouts.insert(shape) {
+            return;
+        }
+        let terms = sent.job.terms();
+        let Some(extranonce2) = Extranonce::from_counter(0, terms.extranonce2_len) else { return };
+        let share = Share::new(terms.channel, terms.id, extranonce2, source.ntime, 0);
+        if let Some((_, block)) = assemble(&sent.job, &sent.board, &share) {
+            self.effects.push_back(Effect::Propose { block: block.into() });
+        }
+    }
+
+    pub(super) fn observed(&mut self, hash: &Hash256, status: Option<BlockStatus>) {
+        let tip = self.board.template().map_or(0, |template| template.height.saturating_sub(1));
+        if let Some(event) = self.blocks.observed(hash, status, tip, self.now) {
+            self.commit.add(super::commit::Record::News(event));
+        }
+    }
+}
+
+/// The block that a share makes: its id and its bytes.
+pub(super) fn assemble(job: &Job, board: &BoardJob, share: &Share) -> Option<(Hash256, Box<[u8]>)> {
+    let HeaderSource::Bitcoin(source) = &job.body().source else { return None };
+    let header = job.header(share).ok()?;
+    let coinbase = source.coinbase.transaction(&job.terms().extranonce_prefix, &share.extranonce2);
+    let block = board.template.block(&header, &coinbase);
+    Some((Hash256::sha256d(header.as_bytes()), block.into()))
+}

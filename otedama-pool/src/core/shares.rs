@@ -1,0 +1,177 @@
+//! Where a share is judged, recorded and answered.
+
+use std::sync::Arc;
+
+use otedama_core::{Digest, Reject, Share};
+use otedama_stratum::Ticket;
+
+use super::PoolCore;
+use super::commit::{AcceptedShare, Found, Record};
+use super::connection::{SentJob, Worker};
+use super::io::{BatchId, CheckId, ConnectionId, Effect, PoolEvent};
+use super::mining::assemble;
+use crate::journal::{Applied, JournalError};
+use crate::validator::Pending;
+
+/// A share on its way through the hash.
+#[derive(Debug)]
+pub(super) struct PendingShare {
+    connection: ConnectionId,
+    ticket: Ticket,
+    worker: Worker,
+    sent: SentJob,
+    share: Share,
+    pending: Pending,
+}
+
+impl PoolCore {
+    /// A share comes in: the cheap checks, then it goes off to be hashed.
+    pub(super) fn submit(&mut self, id: ConnectionId, ticket: Ticket, share: &Share) {
+        match self.begin(id, ticket, share) {
+            Ok(pending) => {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.checking += 1;
+                }
+                self.last_check += 1;
+                let check = CheckId(self.last_check);
+                let header = Box::new(*pending.pending.header());
+                self.checks.insert(check, pending);
+                self.effects.push_back(Effect::Verify { check, header });
+            }
+            Err(reject) => self.reject(id, ticket, reject),
+        }
+    }
+
+    fn begin(&self, id: ConnectionId, ticket: Ticket, share: &Share) -> Result<PendingShare, Reject> {
+        let connection = self.connections.get(&id).ok_or(Reject::NotSubscribed)?;
+        let worker = connection.worker(share.worker).ok_or(Reject::Unauthorized)?;
+        let sent = connection.job(share.job).ok_or(Reject::UnknownJob)?;
+        if !self.board.remembers(&sent.board) {
+            return Err(Reject::UnknownJob);
+        }
+        let limits = &self.config.limits;
+        let full = connection.checking >= limits.checks_per_connection
+            || self.checks.len() >= limits.checks
+            || self.commit.backlog() >= limits.backlog;
+        if full {
+            return Err(Reject::Overloaded);
+        }
+        let pending = Pending::begin(&sent.job, share, self.board.is_stale(&sent.board), self.now)?;
+        let (worker, sent, share) = (worker.clone(), sent.clone(), share.clone());
+        Ok(PendingShare { connection: id, ticket, worker, sent, share, pending })
+    }
+
+    /// The hash is there: the verdict. A block goes out whatever the verdict on the share is.
+    pub(super) fn verified(&mut self, check: CheckId, digest: Digest) {
+        let Some(checked) = self.checks.remove(&check) else { return };
+        let PendingShare { connection, ticket, worker, sent, share, pending } = checked;
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.checking = connection.checking.saturating_sub(1);
+        }
+        let board = &mut self.board;
+        let judged = pending.finish(digest, |digest| board.is_first(&sent.board, digest));
+        match judged.verdict {
+            Ok(verdict) => self.commit.add(Record::Share(AcceptedShare {
+                connection,
+                ticket,
+                account: worker.payout.account.clone(),
+                worker: Arc::clone(&worker.name),
+                weight: verdict.weight(),
+                digest,
+                job: Arc::clone(&sent.board),
+            })),
+            Err(reject) => self.reject(connection, ticket, reject),
+        }
+        if judged.block {
+            self.block_found(&worker, &sent, &share);
+        }
+    }
+
+    fn block_found(&mut self, worker: &Worker, sent: &SentJob, share: &Share) {
+        let Some((hash, block)) = assemble(&sent.job, &sent.board, share) else { return };
+        if self.blocks.knows(&hash) {
+            return;
+        }
+        let (account, name) = (worker.payout.account.clone(), Arc::clone(&worker.name));
+        let found = Found { hash, account, worker: name, job: Arc::clone(&sent.board), block };
+        self.commit.add(Record::Found(found));
+    }
+
+    /// The journal has spoken: only now is a share accepted, only now does a block leave.
+    pub(super) fn persisted(&mut self, batch: BatchId, outcome: Result<Vec<Applied>, JournalError>) {
+        match outcome {
+            Ok(_) => {
+                if std::mem::take(&mut self.journal_failing) {
+                    self.event(PoolEvent::JournalRecovered);
+                }
+                for record in self.commit.done(batch).unwrap_or_default() {
+                    self.committed(record);
+                }
+            }
+            Err(error) => {
+                let retry = !matches!(error, JournalError::Contradiction(_));
+                self.journal_failing = true;
+                for record in self.commit.failed(batch, self.now).unwrap_or_default() {
+                    self.not_committed(record, retry);
+                }
+                self.event(PoolEvent::JournalFailed(error));
+            }
+        }
+    }
+
+    fn committed(&mut self, record: Record) {
+        match record {
+            Record::Share(share) => {
+                let AcceptedShare { connection: id, ticket, account, worker, weight, .. } = share;
+                self.event(PoolEvent::Share { account, worker, weight });
+                let Some(connection) = self.connections.get_mut(&id) else { return };
+                connection.session.answer(ticket, Ok(()));
+                connection.vardiff.on_share(weight);
+                if connection.vardiff.poll(self.now).is_some() {
+                    self.resend_job(id);
+                }
+                self.touched.insert(id);
+            }
+            Record::Candidate(candidate) => self.send_block(&candidate),
+            Record::News(event) => {
+                if let Some(event) = self.blocks.turned(&event, self.now) {
+                    self.event(event);
+                }
+            }
+            Record::Found(_) => {}
+        }
+    }
+
+    fn not_committed(&mut self, record: Record, retry: bool) {
+        match record {
+            Record::Share(share) => {
+                self.board.forget(&share.job, &share.digest);
+                self.reject(share.connection, share.ticket, Reject::NotRecorded);
+            }
+            Record::Candidate(candidate) => {
+                // A block is worth more than its record: it goes out, and is written down as soon as that works.
+                self.send_block(&candidate);
+                if retry {
+                    self.commit.add(Record::Candidate(candidate));
+                }
+            }
+            Record::News(event) if retry => self.commit.add(Record::News(event)),
+            Record::News(event) => self.blocks.not_turned(&event),
+            Record::Found(_) => {}
+        }
+    }
+
+    fn send_block(&mut self, candidate: &Arc<crate::journal::Candidate>) {
+        let mut effects = Vec::new();
+        self.blocks.found(candidate, self.now, &mut effects);
+        self.effects.extend(effects);
+    }
+
+    fn reject(&mut self, id: ConnectionId, ticket: Ticket, reject: Reject) {
+        self.event(PoolEvent::Rejected { connection: id, reject });
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.session.answer(ticket, Err(reject));
+            self.touched.insert(id);
+        }
+    }
+}

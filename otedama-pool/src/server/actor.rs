@@ -1,0 +1,264 @@
+//! The task that owns the core: messages in, effects out.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc as std_mpsc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use otedama_core::{Digest, Hash256, Weight};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+
+use super::clock::Clock;
+use super::connection::{self, Outlet};
+use super::threads::{Command, Hashing};
+use crate::account::Account;
+use crate::core::{BatchId, CheckId, ConnectionId, Effect, Input, NodeId, PoolCore, PoolEvent};
+use crate::journal::{Applied, Balance, JournalError};
+use crate::node::{BlockStatus, Node, NodeError, Submission};
+use crate::template::Template;
+
+/// Messages that are handled before the effects are carried out.
+const BURST: usize = 512;
+/// How long an orderly stop waits for the journal.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Something that happened outside of the core's task.
+#[derive(Debug)]
+pub(super) enum Message {
+    Accepted { stream: TcpStream, address: IpAddr },
+    Received(ConnectionId, Bytes),
+    Disconnected(ConnectionId),
+    Template(NodeId, Arc<Template>),
+    NodeFailed(NodeId, NodeError),
+    Verified(CheckId, Digest),
+    Persisted(BatchId, Result<Vec<Applied>, JournalError>),
+    Window(Result<Vec<(Account, Weight)>, JournalError>),
+    Submitted(Hash256, NodeId, Result<Submission, NodeError>),
+    Observed(Hash256, Option<BlockStatus>),
+    Proposed(NodeId, Result<Option<Submission>, NodeError>),
+    Balances(oneshot::Sender<Result<Vec<Balance>, JournalError>>),
+    Stop,
+}
+
+/// The task's belongings.
+#[derive(Debug)]
+pub(super) struct Actor {
+    pub(super) core: PoolCore,
+    pub(super) clock: Clock,
+    pub(super) nodes: Vec<Arc<dyn Node>>,
+    pub(super) hashing: Hashing,
+    pub(super) journal: std_mpsc::Sender<Command>,
+    pub(super) events: mpsc::Sender<PoolEvent>,
+    pub(super) messages: mpsc::Sender<Message>,
+    /// Only held, and raised when the actor ends.
+    pub(super) _stop: StopFlag,
+    pub(super) outlets: HashMap<ConnectionId, Outlet>,
+    pub(super) connections: u64,
+    pub(super) persisting: bool,
+}
+
+/// Raised when it is dropped, so that the nodes' threads end with the actor, however that ends.
+#[derive(Debug, Default)]
+pub(super) struct StopFlag(pub(super) Arc<AtomicBool>);
+
+impl Drop for StopFlag {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Actor {
+    /// Runs until it is told to stop.
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
+        let mut burst = Vec::with_capacity(BURST);
+        self.carry_out();
+        loop {
+            let deadline = self.core.poll_timeout().map(|moment| self.clock.instant(moment));
+            tokio::select! {
+                count = inbox.recv_many(&mut burst, BURST) => if count == 0 { return },
+                () = sleep_until(deadline) => self.core.handle(Input::Timeout, self.clock.now()),
+            }
+            for message in burst.drain(..) {
+                if matches!(message, Message::Stop) {
+                    return self.finish(inbox).await;
+                }
+                self.take(message);
+            }
+            self.carry_out();
+        }
+    }
+
+    /// Lets the batch that is on its way arrive and its answers go out.
+    async fn finish(mut self, mut inbox: mpsc::Receiver<Message>) {
+        self.carry_out();
+        let arrive = async {
+            while self.persisting {
+                let Some(message) = inbox.recv().await else { return };
+                if matches!(message, Message::Persisted(..) | Message::Verified(..) | Message::Balances(_)) {
+                    self.take(message);
+                    self.carry_out();
+                }
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, arrive).await;
+    }
+
+    fn take(&mut self, message: Message) {
+        let now = self.clock.now();
+        match message {
+            Message::Accepted { stream, address } => self.accept(stream, address),
+            Message::Received(connection, bytes) => {
+                self.core.handle(Input::Received { connection, bytes: &bytes }, now);
+            }
+            Message::Disconnected(connection) => {
+                if self.outlets.remove(&connection).is_some() {
+                    self.core.handle(Input::Disconnected { connection }, now);
+                }
+            }
+            Message::Template(node, template) => self.core.handle(Input::Template { node, template }, now),
+            Message::NodeFailed(node, error) => self.core.handle(Input::NodeFailed { node, error }, now),
+            Message::Verified(check, digest) => self.core.handle(Input::Verified { check, digest }, now),
+            Message::Persisted(batch, outcome) => {
+                self.persisting = false;
+                self.core.handle(Input::Persisted { batch, outcome }, now);
+            }
+            Message::Window(Ok(shares)) => self.core.handle(Input::Window { shares }, now),
+            Message::Window(Err(error)) => self.tell(PoolEvent::JournalFailed(error)),
+            Message::Submitted(hash, node, answer) => {
+                self.core.handle(Input::Submitted { hash, answers: vec![(node, answer)] }, now);
+            }
+            Message::Observed(hash, status) => self.core.handle(Input::Observed { hash, status }, now),
+            Message::Proposed(node, answer) => self.tell(PoolEvent::LayoutChecked { node, answer }),
+            Message::Balances(answer) => {
+                let _ = self.journal.send(Command::Balances(answer));
+            }
+            Message::Stop => {}
+        }
+    }
+
+    fn accept(&mut self, stream: TcpStream, address: IpAddr) {
+        self.connections += 1;
+        let connection = ConnectionId(self.connections);
+        self.outlets.insert(connection, connection::start(connection, stream, self.messages.clone()));
+        self.core.handle(Input::Connected { connection, address: Some(address) }, self.clock.now());
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.core.poll_effect() {
+            match effect {
+                Effect::Send { connection, bytes } => self.send(connection, bytes),
+                Effect::Close { connection, reason } => {
+                    tracing::debug!(%connection, %reason, "connection closed");
+                    self.outlets.remove(&connection);
+                }
+                Effect::Verify { check, header } => match &self.hashing {
+                    Hashing::Inline(verifier) => {
+                        let digest = verifier.digest(&header);
+                        self.core.handle(Input::Verified { check, digest }, self.clock.now());
+                    }
+                    Hashing::Threads(queue) => {
+                        let _ = queue.send((check, header));
+                    }
+                },
+                Effect::Persist { batch, entries } => {
+                    self.persisting = true;
+                    let _ = self.journal.send(Command::Persist(batch, entries));
+                }
+                Effect::LoadWindow { span } => {
+                    let _ = self.journal.send(Command::LoadWindow(span));
+                }
+                Effect::Submit { hash, block } => self.submit(hash, &block),
+                Effect::Observe { hash } => self.observe(hash),
+                Effect::Propose { block } => self.propose(block),
+                Effect::Event(event) => self.tell(event),
+            }
+        }
+    }
+
+    fn send(&mut self, connection: ConnectionId, bytes: Bytes) {
+        if self.outlets.get(&connection).is_some_and(|outlet| !outlet.send(bytes))
+            && let Some(outlet) = self.outlets.remove(&connection)
+        {
+            tracing::info!(%connection, "a connection that does not read is cut");
+            outlet.cut();
+            self.core.handle(Input::Disconnected { connection }, self.clock.now());
+        }
+    }
+
+    /// Every node gets the block at once, and answers for itself.
+    fn submit(&self, hash: Hash256, block: &Arc<[u8]>) {
+        for (index, node) in self.nodes.iter().enumerate() {
+            let (node, block, messages) = (Arc::clone(node), Arc::clone(block), self.messages.clone());
+            tokio::task::spawn_blocking(move || {
+                let _ = messages.blocking_send(Message::Submitted(hash, NodeId(index), node.submit(&block)));
+            });
+        }
+    }
+
+    /// Asks all nodes; one that has the block on its chain outweighs those that do not.
+    fn observe(&self, hash: Hash256) {
+        let messages = self.messages.clone();
+        let asked: Vec<_> = self
+            .nodes
+            .iter()
+            .map(|node| {
+                let node = Arc::clone(node);
+                tokio::task::spawn_blocking(move || node.block(hash))
+            })
+            .collect();
+        tokio::spawn(async move {
+            let (mut answered, mut best) = (false, None::<BlockStatus>);
+            for question in asked {
+                let Ok(Ok(status)) = question.await else { continue };
+                answered = true;
+                best = best.max_by_depth(status);
+            }
+            if answered {
+                let _ = messages.send(Message::Observed(hash, best)).await;
+            }
+        });
+    }
+
+    fn propose(&self, block: Arc<[u8]>) {
+        let (nodes, messages) = (self.nodes.clone(), self.messages.clone());
+        tokio::task::spawn_blocking(move || {
+            for (index, node) in nodes.iter().enumerate() {
+                let answer = node.propose(&block);
+                let done = answer.is_ok() || index + 1 == nodes.len();
+                if done {
+                    let _ = messages.blocking_send(Message::Proposed(NodeId(index), answer));
+                    return;
+                }
+            }
+        });
+    }
+
+    fn tell(&self, event: PoolEvent) {
+        // A reader that lags behind misses news; the pool does not wait for it.
+        let _ = self.events.try_send(event);
+    }
+}
+
+trait ByDepth {
+    fn max_by_depth(self, other: Self) -> Self;
+}
+
+impl ByDepth for Option<BlockStatus> {
+    fn max_by_depth(self, other: Self) -> Self {
+        match (self, other) {
+            (None, any) | (any, None) => any,
+            (Some(a), Some(b)) => Some(if b.confirmations > a.confirmations { b } else { a }),
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

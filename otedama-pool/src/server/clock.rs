@@ -1,0 +1,27 @@
+//! The one place where the pool reads clocks.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use otedama_core::{Moment, Now, UnixTime};
+
+/// A clock that counts from its making, beside the calendar of the host.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    pub(super) fn new() -> Self {
+        Self { origin: Instant::now() }
+    }
+
+    pub(super) fn now(&self) -> Now {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Now::new(Moment::after_origin(self.origin.elapsed()), UnixTime::from_secs(unix))
+    }
+
+    /// The instant of a moment.
+    pub(super) fn instant(&self, moment: Moment) -> tokio::time::Instant {
+        tokio::time::Instant::from_std(self.origin + moment.since(Moment::ORIGIN))
+    }
+}

@@ -1,0 +1,172 @@
+//! What blocks has threads of its own: the journal, the hashing, the nodes.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use otedama_core::{Algorithm, Header, Weight};
+use otedama_hash::Verifier;
+use tokio::sync::{mpsc, oneshot};
+
+use super::actor::Message;
+use crate::account::{Account, PoolName};
+use crate::core::{BatchId, CheckId, NodeId};
+use crate::journal::{Balance, Entry, Journal, JournalError};
+use crate::node::{Node, NodeError};
+use crate::template::Template;
+
+/// How long a node is asked for news before its template is fetched anew.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two questions to a node that fails.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What the journal's thread is asked to do.
+#[derive(Debug)]
+pub(super) enum Command {
+    Persist(BatchId, Vec<Entry>),
+    LoadWindow(Weight),
+    Balances(oneshot::Sender<Result<Vec<Balance>, JournalError>>),
+}
+
+/// Runs a journal until the sender is dropped.
+pub(super) fn journal(
+    mut journal: Box<dyn Journal>,
+    pool: PoolName,
+    messages: mpsc::Sender<Message>,
+) -> std::io::Result<std_mpsc::Sender<Command>> {
+    let (sender, commands) = std_mpsc::channel();
+    std::thread::Builder::new().name("otedama-journal".into()).spawn(move || {
+        for command in commands {
+            let answer = match command {
+                Command::Persist(batch, entries) => Message::Persisted(batch, journal.append(&entries)),
+                Command::LoadWindow(span) => Message::Window(load_window(journal.as_mut(), &pool, span)),
+                Command::Balances(answer) => {
+                    let _ = answer.send(journal.balances(&pool));
+                    continue;
+                }
+            };
+            if messages.blocking_send(answer).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(sender)
+}
+
+fn load_window(
+    journal: &mut dyn Journal,
+    pool: &PoolName,
+    span: Weight,
+) -> Result<Vec<(Account, Weight)>, JournalError> {
+    let (mut shares, mut total) = (Vec::new(), Weight::ZERO);
+    journal.shares(pool, &mut |share| {
+        if total >= span {
+            return ControlFlow::Break(());
+        }
+        total = total.saturating_add(share.weight);
+        shares.push((share.account.clone(), share.weight));
+        ControlFlow::Continue(())
+    })?;
+    Ok(shares)
+}
+
+/// Hashes headers: at once where that costs about a microsecond, else on threads.
+#[derive(Debug)]
+pub(super) enum Hashing {
+    Inline(Verifier),
+    Threads(std_mpsc::Sender<(CheckId, Box<Header>)>),
+}
+
+impl Hashing {
+    pub(super) fn start(verifier: Verifier, messages: &mpsc::Sender<Message>) -> std::io::Result<Self> {
+        if verifier.algorithm() == Algorithm::SHA256D {
+            return Ok(Self::Inline(verifier));
+        }
+        let (sender, queue) = std_mpsc::channel();
+        let queue = Arc::new(Mutex::new(queue));
+        let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        for index in 0..count {
+            let (queue, verifier, messages) = (Arc::clone(&queue), verifier.clone(), messages.clone());
+            let name = format!("otedama-verify-{index}");
+            std::thread::Builder::new().name(name).spawn(move || verify(&queue, &verifier, &messages))?;
+        }
+        Ok(Self::Threads(sender))
+    }
+}
+
+type Queue = Mutex<std_mpsc::Receiver<(CheckId, Box<Header>)>>;
+
+fn verify(queue: &Queue, verifier: &Verifier, messages: &mpsc::Sender<Message>) {
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((check, header)) = next else { return };
+        if messages.blocking_send(Message::Verified(check, verifier.digest(&header))).is_err() {
+            return;
+        }
+    }
+}
+
+/// Judges what a node says: the chain that it follows, and a template of it.
+pub(super) type Judge = Box<dyn Fn(&str, &Template) -> Result<(), String> + Send>;
+
+/// Follows a node until the flag is raised or nobody listens any more.
+pub(super) fn follow(
+    id: NodeId,
+    node: Arc<dyn Node>,
+    judge: Judge,
+    stop: Arc<AtomicBool>,
+    messages: mpsc::Sender<Message>,
+) -> std::io::Result<()> {
+    let thread = std::thread::Builder::new().name(format!("otedama-node-{}", id.0));
+    thread.spawn(move || {
+        let mut seen: Option<Arc<Template>> = None;
+        let mut chain = None;
+        while !stop.load(Ordering::Relaxed) {
+            let news = news(node.as_ref(), seen.as_deref(), &mut chain, &judge);
+            let failed = news.is_err();
+            let message = match news {
+                Ok(template) => {
+                    let template = seen.insert(Arc::new(template));
+                    Message::Template(id, Arc::clone(template))
+                }
+                Err(error) => {
+                    (seen, chain) = (None, None);
+                    Message::NodeFailed(id, error)
+                }
+            };
+            if messages.blocking_send(message).is_err() {
+                return;
+            }
+            if failed {
+                std::thread::sleep(RETRY);
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// The next template: at once if none was seen, else when there is news, and a fresh one when there is none for long.
+/// The node is asked for its chain once, until it fails: it may have been replaced by another.
+fn news(
+    node: &dyn Node,
+    seen: Option<&Template>,
+    chain: &mut Option<String>,
+    judge: &Judge,
+) -> Result<Template, NodeError> {
+    let news = match seen {
+        None => None,
+        Some(seen) => node.next_template(seen, PATIENCE)?,
+    };
+    let template = match news {
+        Some(template) => template,
+        None => node.template()?,
+    };
+    let chain = match chain {
+        Some(chain) => chain,
+        None => chain.insert(node.chain()?),
+    };
+    judge(chain, &template).map_err(NodeError::Malformed)?;
+    Ok(template)
+}

@@ -1,0 +1,460 @@
+//! The pool core on a workbench: what is answered, what is written down, what leaves for the nodes, and in which order.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use otedama_core::{
+    Algorithm, Amount, CompactTarget, Extranonce, Factor, Generation, Goal, Hash256, Job, Percent, Share,
+    Solution, Weight, hex,
+};
+use otedama_hash::Verifier;
+use otedama_pool::core::{ConnectionId, CoreConfig, PoolEvent};
+use otedama_pool::job::{Layout, Payout};
+use otedama_pool::journal::{BlockRecord, BlockState, Failure, Memory};
+use otedama_pool::ledger::LedgerAccount;
+use otedama_pool::node::{BlockStatus, NodeError};
+use otedama_pool::scheme::{Pplns, Scheme, Solo};
+use otedama_pool::testkit::{Bench, FakeClock, ScriptedNode};
+use otedama_pool::{Account, Chain, Coin, PoolName, Template};
+use otedama_stratum::{ClientConfig, ClientEvent, ClientSession, Login};
+
+const POOL: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+const ALICE: &str = "bcrt1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqdku202";
+const NOON: u64 = 1_800_000_000;
+/// A network difficulty of 2^16 hashes a block.
+const NBITS: u32 = 0x1f00_ffff;
+/// Shares at about 2^8 hashes.
+const SHARE_DIFFICULTY: &str = "0.00000005960464477539063";
+/// What is left of a reward of 50 coins after one percent.
+const REST: u128 = 4_950_000_000;
+
+fn template(previous: u8, height: u32) -> Template {
+    let previous = Hash256::from_internal([previous; 32]);
+    let value = Amount::from_atomic(5_000_000_000);
+    let time = u32::try_from(NOON).unwrap();
+    Template::new(height, previous, CompactTarget::from_bits(NBITS), time, value)
+}
+
+fn coin() -> Coin {
+    Coin::devnet(Algorithm::SHA256D)
+}
+
+fn config(scheme: impl Scheme + 'static) -> CoreConfig {
+    let layout = Layout {
+        algorithm: Algorithm::SHA256D,
+        payee: scheme.payee(),
+        pool_script: coin().address(Chain::Regtest, POOL).unwrap().script().into(),
+        fee: "1.0".parse().unwrap(),
+        tag: (*b"/test/").into(),
+        extranonce_len: 12,
+        version_mask: 0x1fff_e000,
+    };
+    CoreConfig::new(PoolName::new("test"), layout, Arc::new(scheme), 3, |text| {
+        let address = coin().address(Chain::Regtest, text).ok()?;
+        Some(Payout { account: address.account().clone(), script: address.script().into() })
+    })
+}
+
+fn pplns() -> CoreConfig {
+    config(Pplns::new(Factor::whole(2)).unwrap())
+}
+
+struct Pool {
+    bench: Bench,
+    node: ScriptedNode,
+    journal: Memory,
+    verifier: Verifier,
+}
+
+impl Pool {
+    fn new(config: CoreConfig) -> Self {
+        Self::on(config, Memory::new(), ScriptedNode::new(template(1, 100)), FakeClock::at(NOON))
+    }
+
+    fn on(config: CoreConfig, journal: Memory, node: ScriptedNode, clock: FakeClock) -> Self {
+        let verifier = Verifier::new(Algorithm::SHA256D).unwrap();
+        let handle = Box::new(journal.handle());
+        let bench = Bench::new(config, verifier.clone(), handle, Arc::new(node.clone()), clock).unwrap();
+        Self { bench, node, journal, verifier }
+    }
+
+    /// The next life on the same journal and node.
+    fn restart(self, config: CoreConfig) -> Self {
+        let clock = self.bench.clock().clone();
+        Self::on(config, self.journal, self.node, clock)
+    }
+
+    fn offer(&mut self, previous: u8, height: u32) {
+        self.node.offer(Ok(template(previous, height)));
+        self.bench.fetch_template();
+    }
+
+    fn balance(&mut self, account: &LedgerAccount) -> u128 {
+        let balances = self.bench.journal().balances(&PoolName::new("test")).unwrap();
+        balances.iter().find(|b| b.account == *account).map_or(0, |b| b.amount.atomic())
+    }
+
+    fn shares(&mut self) -> Vec<(Account, Weight)> {
+        let mut shares = Vec::new();
+        let mut see = |share: &otedama_pool::journal::ShareRecord| {
+            shares.push((share.account.clone(), share.weight));
+            ControlFlow::Continue(())
+        };
+        self.bench.journal().shares(&PoolName::new("test"), &mut see).unwrap();
+        shares
+    }
+
+    fn blocks(&mut self) -> Vec<BlockRecord> {
+        self.bench.journal().blocks(&PoolName::new("test"), false).unwrap()
+    }
+}
+
+/// A miner with a real client session, wired to the bench by hand.
+struct Miner {
+    connection: ConnectionId,
+    session: ClientSession,
+    job: Option<Job>,
+    events: VecDeque<ClientEvent>,
+    rolled: u64,
+}
+
+impl Miner {
+    fn join(pool: &mut Pool, user: &str) -> Self {
+        let login =
+            Login::new(Algorithm::SHA256D, format!("{user}.rig")).password(format!("d={SHARE_DIFFICULTY}"));
+        let session = ClientSession::new(ClientConfig::new(login), pool.bench.clock().now());
+        let connection = pool.bench.connect();
+        let mut miner = Self { connection, session, job: None, events: VecDeque::new(), rolled: 0 };
+        miner.exchange(pool);
+        miner
+    }
+
+    fn exchange(&mut self, pool: &mut Pool) {
+        let mut quiet = false;
+        while !quiet {
+            quiet = true;
+            while let Some(bytes) = self.session.poll_transmit() {
+                pool.bench.send(self.connection, &bytes);
+                quiet = false;
+            }
+            let output = pool.bench.take_output(self.connection);
+            if !output.is_empty() {
+                self.session.handle_input(&output, pool.bench.clock().now()).unwrap();
+                quiet = false;
+            }
+            while let Some(event) = self.session.poll_event() {
+                match event {
+                    ClientEvent::Job(job) => self.job = Some(job),
+                    other => self.events.push_back(other),
+                }
+            }
+        }
+    }
+
+    /// A share that meets just the share target, or the block's too.
+    fn find(&mut self, pool: &Pool, block: bool) -> Share {
+        let job = self.job.clone().unwrap();
+        loop {
+            self.rolled += 1;
+            let extranonce2 = Extranonce::from_counter(self.rolled, job.terms().extranonce2_len).unwrap();
+            let work = job.work(&extranonce2, Generation(0)).unwrap();
+            for nonce in 0..100_000 {
+                let digest = pool.verifier.digest(&work.header.with_nonce(work.algorithm, nonce));
+                let Ok(verdict) = job.judge(digest) else { continue };
+                if verdict.met(Goal::BLOCK) == block {
+                    return Share::from_solution(&job, extranonce2, Solution::new(Generation(0), nonce));
+                }
+            }
+        }
+    }
+
+    fn submit(&mut self, pool: &mut Pool, share: &Share) -> Option<Result<(), i64>> {
+        self.session.submit(share, pool.bench.clock().now()).unwrap();
+        self.exchange(pool);
+        self.answer()
+    }
+
+    /// The answer to the oldest share that has one: the code if it was refused.
+    fn answer(&mut self) -> Option<Result<(), i64>> {
+        while let Some(event) = self.events.pop_front() {
+            match event {
+                ClientEvent::Accepted(_) => return Some(Ok(())),
+                ClientEvent::Rejected(_, why) => return Some(Err(why.code.unwrap())),
+                _ => {}
+            }
+        }
+        None
+    }
+}
+
+#[test]
+fn accepted_means_durable() {
+    let mut pool = Pool::new(pplns());
+    let mut miner = Miner::join(&mut pool, ALICE);
+    pool.bench.hold_journal();
+    let share = miner.find(&pool, false);
+    assert_eq!(miner.submit(&mut pool, &share), None, "nothing is answered before the journal has it");
+    assert!(pool.shares().is_empty());
+    pool.bench.release();
+    miner.exchange(&mut pool);
+    assert_eq!(miner.answer(), Some(Ok(())));
+    let weight = miner.job.clone().unwrap().terms().share_target.weight();
+    assert_eq!(pool.shares(), [(Account::new(ALICE), weight)]);
+}
+
+#[test]
+fn a_journal_that_fails_accepts_nothing_and_the_share_may_come_again() {
+    let mut pool = Pool::new(pplns());
+    let mut miner = Miner::join(&mut pool, ALICE);
+    let share = miner.find(&pool, false);
+    pool.journal.inject(Failure::Refused);
+    assert_eq!(miner.submit(&mut pool, &share), Some(Err(20)));
+    assert!(pool.shares().is_empty());
+    assert!(pool.bench.take_events().iter().any(|event| matches!(event, PoolEvent::JournalFailed(_))));
+    pool.bench.advance(Duration::from_secs(2));
+    assert_eq!(miner.submit(&mut pool, &share), Some(Ok(())), "it was never counted, so it is no duplicate");
+    assert!(pool.bench.take_events().contains(&PoolEvent::JournalRecovered));
+    assert_eq!(pool.shares().len(), 1);
+}
+
+#[test]
+fn a_share_that_could_not_be_recorded_leaves_the_window() {
+    let mut pool = Pool::new(pplns());
+    let mut alice = Miner::join(&mut pool, ALICE);
+    let mut other = Miner::join(&mut pool, POOL);
+    let lost = alice.find(&pool, false);
+    pool.journal.inject(Failure::Refused);
+    assert_eq!(alice.submit(&mut pool, &lost), Some(Err(20)));
+    pool.bench.advance(Duration::from_secs(2));
+    let block = other.find(&pool, true);
+    assert_eq!(other.submit(&mut pool, &block), Some(Ok(())));
+    assert_eq!(pool.blocks()[0].candidate.credits, [(Account::new(POOL), Amount::from_atomic(REST))]);
+}
+
+#[test]
+fn the_same_header_counts_once() {
+    let mut pool = Pool::new(pplns());
+    let mut miner = Miner::join(&mut pool, ALICE);
+    let share = miner.find(&pool, false);
+    assert_eq!(miner.submit(&mut pool, &share), Some(Ok(())));
+    assert_eq!(miner.submit(&mut pool, &share), Some(Err(22)));
+    assert_eq!(pool.shares().len(), 1);
+}
+
+#[test]
+fn a_block_is_written_down_then_submitted_then_followed_to_maturity() {
+    let mut pool = Pool::new(pplns());
+    let mut miner = Miner::join(&mut pool, ALICE);
+    let share = miner.find(&pool, true);
+    pool.bench.hold_journal();
+    assert_eq!(miner.submit(&mut pool, &share), None);
+    assert!(pool.node.submitted().is_empty(), "not before it is durable");
+    pool.bench.release();
+    assert_eq!(pool.node.submitted().len(), 1);
+    let candidate = pool.blocks()[0].candidate.clone();
+    assert_eq!(candidate.block.as_ref(), pool.node.submitted()[0]);
+    let immature = LedgerAccount::Immature(Account::new(ALICE));
+    assert_eq!(pool.balance(&immature), 0, "not before it is confirmed");
+
+    pool.node.place(candidate.hash, Some(BlockStatus { height: 100, confirmations: Some(1) }));
+    pool.bench.advance(Duration::from_secs(1));
+    assert_eq!(pool.balance(&immature), REST);
+    assert_eq!(pool.balance(&LedgerAccount::ImmatureFee), 50_000_000);
+
+    pool.node.place(candidate.hash, Some(BlockStatus { height: 100, confirmations: Some(3) }));
+    pool.offer(7, 103);
+    pool.bench.advance(Duration::from_secs(1));
+    assert_eq!(pool.balance(&LedgerAccount::Balance(Account::new(ALICE))), REST);
+    assert_eq!(pool.balance(&LedgerAccount::Fee), 50_000_000);
+    assert_eq!(pool.balance(&immature), 0);
+    assert_eq!(pool.balance(&LedgerAccount::Chain), 5_000_000_000);
+    assert_eq!(pool.blocks()[0].state, BlockState::Matured);
+}
+
+#[test]
+fn an_orphan_is_taken_back_and_may_return() {
+    let mut pool = Pool::new(pplns());
+    let mut miner = Miner::join(&mut pool, ALICE);
+    let share = miner.find(&pool, true);
+    miner.submit(&mut pool, &share);
+    let hash = pool.blocks()[0].candidate.hash;
+    let immature = LedgerAccount::Immature(Account::new(ALICE));
+    for (confirmations, credited) in [(Some(1), REST), (None, 0), (Some(2), REST), (None, 0)] {
+        pool.node.place(hash, Some(BlockStatus { height: 100, confirmations }));
+        pool.bench.advance(Duration::from_secs(40));
+        assert_eq!(pool.balance(&immature), credited, "{confirmations:?}");
+    }
+}
+
+#[test]
+fn a_stale_block_goes_out_all_the_same() {
+    let mut pool = Pool::new(pplns());
+    let mut miner = Miner::join(&mut pool, ALICE);
+    let share = miner.find(&pool, true);
+    pool.offer(2, 101);
+    assert_eq!(miner.submit(&mut pool, &share), Some(Err(21)));
+    assert_eq!(pool.node.submitted().len(), 1);
+    assert!(pool.shares().is_empty(), "it is no share");
+}
+
+#[test]
+fn a_job_is_good_again_when_the_chain_turns_back() {
+    let mut pool = Pool::new(pplns());
+    let mut miner = Miner::join(&mut pool, ALICE);
+    let mut other = Miner::join(&mut pool, ALICE);
+    let (first, second) = (miner.find(&pool, false), other.find(&pool, false));
+    pool.offer(2, 100);
+    assert_eq!(miner.submit(&mut pool, &first), Some(Err(21)));
+    pool.offer(1, 100);
+    assert_eq!(other.submit(&mut pool, &second), Some(Ok(())));
+}
+
+#[test]
+fn a_block_leaves_although_the_journal_fails() {
+    let mut pool = Pool::new(pplns());
+    let mut miner = Miner::join(&mut pool, ALICE);
+    let share = miner.find(&pool, true);
+    pool.journal.inject(Failure::Refused);
+    assert_eq!(miner.submit(&mut pool, &share), Some(Err(20)));
+    assert_eq!(pool.node.submitted().len(), 1);
+    assert!(pool.blocks().is_empty());
+    pool.bench.advance(Duration::from_secs(2));
+    assert_eq!(pool.blocks().len(), 1, "it is written down as soon as that works");
+}
+
+#[test]
+fn a_block_of_an_earlier_life_is_submitted_again_and_credited() {
+    let mut pool = Pool::new(pplns());
+    let mut miner = Miner::join(&mut pool, ALICE);
+    let share = miner.find(&pool, true);
+    miner.submit(&mut pool, &share);
+    let mut pool = pool.restart(pplns());
+    assert_eq!(pool.node.submitted().len(), 2);
+    let hash = pool.blocks()[0].candidate.hash;
+    pool.node.place(hash, Some(BlockStatus { height: 100, confirmations: Some(1) }));
+    pool.bench.advance(Duration::from_secs(5));
+    assert_eq!(pool.balance(&LedgerAccount::Immature(Account::new(ALICE))), REST);
+}
+
+#[test]
+fn shares_of_an_earlier_life_count_in_the_window() {
+    let mut pool = Pool::new(pplns());
+    let mut miner = Miner::join(&mut pool, ALICE);
+    for _ in 0..3 {
+        let share = miner.find(&pool, false);
+        assert_eq!(miner.submit(&mut pool, &share), Some(Ok(())));
+    }
+    let mut pool = pool.restart(pplns());
+    let mut other = Miner::join(&mut pool, POOL);
+    let share = other.find(&pool, true);
+    assert_eq!(other.submit(&mut pool, &share), Some(Ok(())));
+    let candidate = pool.blocks()[0].candidate.clone();
+    let of = |name: &str| {
+        let found = candidate.credits.iter().find(|(account, _)| account.as_str() == name);
+        found.map(|(_, amount)| amount.atomic())
+    };
+    assert_eq!((of(ALICE), of(POOL)), (Some(REST * 3 / 4), Some(REST / 4)));
+}
+
+#[test]
+fn no_header_of_one_life_is_possible_in_another() {
+    let mut pool = Pool::new(pplns());
+    let mut miner = Miner::join(&mut pool, ALICE);
+    let share = miner.find(&pool, false);
+    let before = miner.job.clone().unwrap().header(&share).unwrap();
+    let mut pool = pool.restart(pplns());
+    let after = Miner::join(&mut pool, ALICE).job.unwrap();
+    let replayed = Share::new(share.channel, after.id(), share.extranonce2, share.ntime, share.nonce);
+    assert_ne!(after.header(&replayed).unwrap(), before);
+}
+
+#[test]
+fn solo_pays_the_finder_from_the_coinbase() {
+    let mut pool = Pool::new(config(Solo));
+    let mut miner = Miner::join(&mut pool, ALICE);
+    let share = miner.find(&pool, true);
+    assert_eq!(miner.submit(&mut pool, &share), Some(Ok(())));
+    let block = pool.node.submitted().remove(0);
+    let script = coin().address(Chain::Regtest, ALICE).unwrap().script().to_vec();
+    let value = u64::try_from(REST).unwrap().to_le_bytes();
+    let output = [&value[..], &[u8::try_from(script.len()).unwrap()], &script].concat();
+    assert!(block.windows(output.len()).any(|window| window == output), "{}", hex::encode(&block));
+    let hash = pool.blocks()[0].candidate.hash;
+    pool.node.place(hash, Some(BlockStatus { height: 100, confirmations: Some(1) }));
+    pool.bench.advance(Duration::from_secs(1));
+    assert_eq!(pool.balance(&LedgerAccount::PaidByCoinbase(Account::new(ALICE))), REST);
+}
+
+#[test]
+fn an_unknown_address_is_not_authorised() {
+    let mut pool = Pool::new(pplns());
+    let connection = pool.bench.connect();
+    let lines = b"{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[]}\n\
+        {\"id\":2,\"method\":\"mining.authorize\",\"params\":[\"nobody.rig\",\"x\"]}\n";
+    pool.bench.send(connection, lines);
+    let output = String::from_utf8(pool.bench.take_output(connection)).unwrap();
+    assert!(output.contains("[24,"), "{output}");
+    assert!(!output.contains("mining.notify\",\"params"), "{output}");
+}
+
+#[test]
+fn miners_keep_their_job_while_no_node_answers() {
+    let mut pool = Pool::new(pplns());
+    let mut miner = Miner::join(&mut pool, ALICE);
+    let share = miner.find(&pool, false);
+    pool.node.offer(Err(NodeError::Unreachable("gone".into())));
+    pool.bench.fetch_template();
+    assert_eq!(miner.submit(&mut pool, &share), Some(Ok(())));
+    assert!(Miner::join(&mut pool, ALICE).job.is_some());
+}
+
+#[test]
+fn every_live_connection_has_a_prefix_of_its_own() {
+    let mut pool = Pool::new(pplns());
+    let miners: Vec<_> = (0..50).map(|_| Miner::join(&mut pool, ALICE)).collect();
+    let mut prefixes: Vec<_> =
+        miners.iter().map(|miner| miner.job.as_ref().unwrap().terms().extranonce_prefix).collect();
+    prefixes.sort();
+    prefixes.dedup();
+    assert_eq!(prefixes.len(), 50);
+}
+
+#[test]
+fn the_first_block_of_a_layout_is_proposed() {
+    let mut pool = Pool::new(pplns());
+    Miner::join(&mut pool, ALICE);
+    Miner::join(&mut pool, ALICE);
+    let events = pool.bench.take_events();
+    let proposed = events.iter().filter(|event| matches!(event, PoolEvent::LayoutChecked { .. })).count();
+    assert_eq!(proposed, 1);
+}
+
+#[test]
+fn a_refused_block_is_given_up_once_another_is_buried() {
+    let mut pool = Pool::new(pplns());
+    let mut miner = Miner::join(&mut pool, ALICE);
+    let share = miner.find(&pool, true);
+    miner.submit(&mut pool, &share);
+    pool.offer(5, 110);
+    pool.bench.advance(Duration::from_secs(60));
+    assert_eq!(pool.blocks()[0].state, BlockState::Lost);
+    assert!(pool.node.submitted().len() > 1, "it was handed in again first");
+    assert_eq!(pool.balance(&LedgerAccount::Chain), 0);
+}
+
+#[test]
+fn a_fee_of_everything_leaves_nothing() {
+    let whole: Percent = "100".parse().unwrap();
+    let mut all = config(Solo);
+    all.layout.fee = whole;
+    let mut pool = Pool::new(all);
+    let mut miner = Miner::join(&mut pool, ALICE);
+    let share = miner.find(&pool, true);
+    assert_eq!(miner.submit(&mut pool, &share), Some(Ok(())));
+    let candidate = pool.blocks()[0].candidate.clone();
+    assert_eq!(candidate.fee, candidate.reward);
+}
