@@ -74,7 +74,7 @@ impl Sqlite {
 
 impl Journal for Sqlite {
     fn begin(&mut self) -> Result<Life, JournalError> {
-        self.transact(|connection, _| Ok(names::begin(connection)?))
+        self.transact(|connection, _| names::begin(connection))
     }
 
     fn append(&mut self, entries: &[Entry]) -> Result<Vec<Applied>, JournalError> {
