@@ -43,7 +43,7 @@ fn batch(life: Life, number: u64) -> Vec<Entry> {
         })
     };
     let mut entries: Vec<_> = (number * BATCH..(number + 1) * BATCH).map(share).collect();
-    if number % BLOCK_EVERY == 0 {
+    if number.is_multiple_of(BLOCK_EVERY) {
         let candidate = Arc::new(candidate(life, number));
         let record = BlockRecord { candidate: candidate.clone(), state: BlockState::Found, ordinal: 0 };
         let event = step(&record, Observation::OnChain, UnixTime::from_secs(number)).unwrap().unwrap();

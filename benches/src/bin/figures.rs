@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use otedama_benches::journal::{BATCH, durable_shares};
 use otedama_benches::limit::Limit;
 use otedama_benches::measure::rate;
 use otedama_benches::program::{Failure, Measured, run};
@@ -25,8 +26,10 @@ struct Value {
     limit: Option<Limit>,
 }
 
-const FIGURES: [Figure; 1] =
-    [Figure { name: "v1-submit", unit: "shares/s", target: "at least 250000", measure: v1_submit }];
+const FIGURES: [Figure; 2] = [
+    Figure { name: "v1-submit", unit: "shares/s", target: "at least 250000", measure: v1_submit },
+    Figure { name: "journal", unit: "shares/s", target: "at least 500000", measure: journal },
+];
 
 fn main() -> ExitCode {
     run(Table::Figures, &FIGURES, |figure| figure.name, Figure::measured)
@@ -71,4 +74,12 @@ fn v1_submit() -> Result<Value, Failure> {
         Limit { rate: hashing, unit: "shares/s", why: "the hashing alone, on this machine".to_owned() };
     let baseline = format!("hashing alone: {}", quantity(hashing, "shares/s"));
     Ok(Value { value, baseline, limit: Some(limit) })
+}
+
+/// Shares that the SQLite journal makes durable, in batches.
+fn journal() -> Result<Value, Failure> {
+    let (value, bare) = durable_shares()?;
+    let why = format!("the bare rows in batches of {BATCH}, synchronous=FULL, on this disk");
+    let baseline = format!("bare rows: {}", quantity(bare, "rows/s"));
+    Ok(Value { value, baseline, limit: Some(Limit { rate: bare, unit: "shares/s", why }) })
 }

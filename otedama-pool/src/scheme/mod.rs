@@ -6,6 +6,7 @@ use otedama_core::{Amount, Factor, Target, Weight};
 
 use crate::account::Account;
 
+mod intern;
 mod pplns;
 mod solo;
 mod window;

@@ -1,11 +1,11 @@
 //! The shares that a scheme looks back on.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
-use std::hash::Hash;
 
 use otedama_core::Weight;
 
+use super::intern::Interner;
 use crate::account::Account;
 
 /// No share counts for more than 2^96 expected hashes, far beyond any network; so no sum over a window overflows.
@@ -24,7 +24,6 @@ pub struct ShareWindow {
     /// The weight of those not outside.
     inside: Weight,
     total: Weight,
-    span: Weight,
     accounts: Interner<Account>,
     weights: Interner<Weight>,
     /// By account slot: the weight of its shares that are not outside.
@@ -137,8 +136,8 @@ impl ShareWindow {
             self.accounts.release(account);
             return None;
         };
-        if self.sums.len() < self.accounts.slots.len() {
-            self.sums.resize(self.accounts.slots.len(), Weight::ZERO);
+        if self.sums.len() < self.accounts.slots() {
+            self.sums.resize(self.accounts.slots(), Weight::ZERO);
         }
         self.total = self.total.saturating_add(weight);
         Some(Packed { account, weight: slot })
@@ -162,7 +161,6 @@ impl ShareWindow {
 
     /// Moves the border to `span` and drops what lies behind the reserve.
     fn settle(&mut self, span: Weight) {
-        self.span = span;
         while self.inside < span {
             let Some(share) = self.outside.checked_sub(1).and_then(|next| self.shares.get(next)) else {
                 break;
@@ -196,7 +194,7 @@ impl fmt::Debug for ShareWindow {
         f.debug_struct("ShareWindow")
             .field("shares", &self.shares.len())
             .field("total", &self.total)
-            .field("span", &self.span)
+            .field("inside", &self.inside)
             .finish_non_exhaustive()
     }
 }
@@ -209,68 +207,6 @@ fn reserve(span: Weight) -> Weight {
 fn change(sums: &mut [Weight], slot: u32, to: impl FnOnce(Weight) -> Weight) {
     if let Some(sum) = usize::try_from(slot).ok().and_then(|slot| sums.get_mut(slot)) {
         *sum = to(*sum);
-    }
-}
-
-/// Values stored once, named by a slot for as long as somebody holds it.
-#[derive(Clone)]
-struct Interner<T> {
-    slots: Vec<Option<(T, u64)>>,
-    free: Vec<u32>,
-    known: HashMap<T, u32>,
-}
-
-impl<T> Default for Interner<T> {
-    fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), known: HashMap::new() }
-    }
-}
-
-impl<T: Clone + Eq + Hash> Interner<T> {
-    /// The slot of the value, held once more; `None` if no slot is left.
-    fn acquire(&mut self, value: &T) -> Option<u32> {
-        if let Some(slot) = self.known.get(value).copied() {
-            if let Some((_, holders)) = self.slot(slot)? {
-                *holders += 1;
-            }
-            return Some(slot);
-        }
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => {
-                let slot = u32::try_from(self.slots.len()).ok()?;
-                self.slots.push(None);
-                slot
-            }
-        };
-        *self.slot(slot)? = Some((value.clone(), 1));
-        self.known.insert(value.clone(), slot);
-        Some(slot)
-    }
-
-    fn release(&mut self, slot: u32) {
-        let Some(held) = self.slot(slot) else { return };
-        let Some((value, holders)) = held else { return };
-        *holders -= 1;
-        if *holders == 0 {
-            let value = value.clone();
-            *held = None;
-            self.known.remove(&value);
-            self.free.push(slot);
-        }
-    }
-
-    fn get(&self, slot: u32) -> Option<&T> {
-        self.slots.get(usize::try_from(slot).ok()?)?.as_ref().map(|(value, _)| value)
-    }
-
-    /// By slot, `None` where nobody holds it.
-    fn iter(&self) -> impl Iterator<Item = Option<&T>> {
-        self.slots.iter().map(|held| held.as_ref().map(|(value, _)| value))
-    }
-
-    fn slot(&mut self, slot: u32) -> Option<&mut Option<(T, u64)>> {
-        self.slots.get_mut(usize::try_from(slot).ok()?)
     }
 }
 
