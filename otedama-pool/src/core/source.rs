@@ -10,17 +10,24 @@ use crate::template::Template;
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     offers: BTreeMap<NodeId, Arc<Template>>,
+    /// The node of the only offer, if that node has failed since.
+    last: Option<NodeId>,
 }
 
 impl Sources {
     pub(super) fn offer(&mut self, node: NodeId, template: Arc<Template>) {
+        if let Some(last) = self.last.take() {
+            self.offers.remove(&last);
+        }
         self.offers.insert(node, template);
     }
 
-    /// Drops the offer of a node that failed. The last offer of all stays: miners go on with it until there is news.
+    /// Drops the offer of a node that failed. The last offer of all stays until another comes: miners go on with it.
     pub(super) fn fail(&mut self, node: NodeId) {
         if self.offers.len() > 1 {
             self.offers.remove(&node);
+        } else if self.offers.contains_key(&node) {
+            self.last = Some(node);
         }
     }
 
@@ -30,5 +37,44 @@ impl Sources {
         let mut candidates = self.offers.values().filter(|template| template.height == highest);
         let same_tip = |template: &&Arc<Template>| current.is_some_and(|c| c.previous == template.previous);
         candidates.clone().find(same_tip).or_else(|| candidates.next())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use otedama_core::{Amount, CompactTarget, Hash256};
+
+    use super::*;
+
+    fn template(tip: u8, height: u32) -> Arc<Template> {
+        let (tip, bits) = (Hash256::from_internal([tip; 32]), CompactTarget::from_bits(0x207f_ffff));
+        Arc::new(Template::new(height, tip, bits, 1, Amount::from_atomic(1)))
+    }
+
+    #[test]
+    fn the_highest_wins_then_the_current_tip_then_the_order() {
+        let mut sources = Sources::default();
+        assert!(sources.best(None).is_none());
+        sources.offer(NodeId(1), template(1, 10));
+        sources.offer(NodeId(0), template(2, 10));
+        assert_eq!(sources.best(None).map(|t| t.previous), Some(template(2, 10).previous));
+        let current = template(1, 10);
+        assert_eq!(sources.best(Some(&current)).map(|t| t.previous), Some(current.previous));
+        sources.offer(NodeId(0), template(3, 11));
+        assert_eq!(sources.best(Some(&current)).map(|t| t.height), Some(11));
+    }
+
+    #[test]
+    fn the_last_offer_stays_until_another_comes() {
+        let mut sources = Sources::default();
+        sources.offer(NodeId(0), template(1, 10));
+        sources.fail(NodeId(0));
+        sources.fail(NodeId(1));
+        assert_eq!(sources.best(None).map(|t| t.height), Some(10));
+        sources.offer(NodeId(1), template(4, 9));
+        assert_eq!(sources.best(None).map(|t| t.height), Some(9));
+        sources.offer(NodeId(0), template(5, 12));
+        sources.fail(NodeId(0));
+        assert_eq!(sources.best(None).map(|t| t.height), Some(9));
     }
 }

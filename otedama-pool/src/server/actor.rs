@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
 use super::connection::{self, Outlet};
-use super::threads::{Command, Hashing};
+use super::threads::{Command, Hashing, RETRY};
 use crate::account::Account;
 use crate::core::{BatchId, CheckId, ConnectionId, Effect, Input, NodeId, PoolCore, PoolEvent};
 use crate::journal::{Applied, Balance, JournalError};
@@ -36,7 +37,8 @@ pub(super) enum Message {
     NodeFailed(NodeId, NodeError),
     Verified(CheckId, Digest),
     Persisted(BatchId, Result<Vec<Applied>, JournalError>),
-    Window(Result<Vec<(Account, Weight)>, JournalError>),
+    Window(Weight, Result<Vec<(Account, Weight)>, JournalError>),
+    LoadWindow(Weight),
     Submitted(Hash256, NodeId, Result<Submission, NodeError>),
     Observed(Hash256, Option<BlockStatus>),
     Proposed(NodeId, Result<Option<Submission>, NodeError>),
@@ -52,6 +54,7 @@ pub(super) struct Actor {
     pub(super) nodes: Vec<Arc<dyn Node>>,
     pub(super) hashing: Hashing,
     pub(super) journal: std_mpsc::Sender<Command>,
+    pub(super) journal_thread: JoinHandle<()>,
     pub(super) events: mpsc::Sender<PoolEvent>,
     pub(super) messages: mpsc::Sender<Message>,
     /// Only held, and raised when the actor ends.
@@ -92,7 +95,7 @@ impl Actor {
         }
     }
 
-    /// Lets the batch that is on its way arrive and its answers go out.
+    /// Lets the batch that is on its way arrive and its answers go out, and the journal close.
     async fn finish(mut self, mut inbox: mpsc::Receiver<Message>) {
         self.carry_out();
         let arrive = async {
@@ -105,6 +108,9 @@ impl Actor {
             }
         };
         let _ = tokio::time::timeout(FAREWELL, arrive).await;
+        let Self { journal, journal_thread, .. } = self;
+        drop((journal, inbox));
+        let _ = tokio::task::spawn_blocking(move || journal_thread.join()).await;
     }
 
     fn take(&mut self, message: Message) {
@@ -126,16 +132,15 @@ impl Actor {
                 self.persisting = false;
                 self.core.handle(Input::Persisted { batch, outcome }, now);
             }
-            Message::Window(Ok(shares)) => self.core.handle(Input::Window { shares }, now),
-            Message::Window(Err(error)) => self.tell(PoolEvent::JournalFailed(error)),
+            Message::Window(_, Ok(shares)) => self.core.handle(Input::Window { shares }, now),
+            Message::Window(span, Err(error)) => self.window_failed(span, error),
+            Message::LoadWindow(span) => self.order(Command::LoadWindow(span)),
             Message::Submitted(hash, node, answer) => {
                 self.core.handle(Input::Submitted { hash, answers: vec![(node, answer)] }, now);
             }
             Message::Observed(hash, status) => self.core.handle(Input::Observed { hash, status }, now),
             Message::Proposed(node, answer) => self.tell(PoolEvent::LayoutChecked { node, answer }),
-            Message::Balances(answer) => {
-                let _ = self.journal.send(Command::Balances(answer));
-            }
+            Message::Balances(answer) => self.order(Command::Balances(answer)),
             Message::Stop => {}
         }
     }
@@ -166,17 +171,35 @@ impl Actor {
                 },
                 Effect::Persist { batch, entries } => {
                     self.persisting = true;
-                    let _ = self.journal.send(Command::Persist(batch, entries));
+                    self.order(Command::Persist(batch, entries));
                 }
-                Effect::LoadWindow { span } => {
-                    let _ = self.journal.send(Command::LoadWindow(span));
-                }
+                Effect::LoadWindow { span } => self.order(Command::LoadWindow(span)),
                 Effect::Submit { hash, block } => self.submit(hash, &block),
                 Effect::Observe { hash } => self.observe(hash),
                 Effect::Propose { block } => self.propose(block),
                 Effect::Event(event) => self.tell(event),
             }
         }
+    }
+
+    /// Tells the journal's thread what to do. If that has ended, the journal has failed.
+    fn order(&mut self, command: Command) {
+        let Err(std_mpsc::SendError(command)) = self.journal.send(command) else { return };
+        if let Command::Persist(batch, _) = command {
+            self.persisting = false;
+            let outcome = Err(JournalError::Storage("the journal's thread has ended".into()));
+            self.core.handle(Input::Persisted { batch, outcome }, self.clock.now());
+        }
+    }
+
+    /// Without the shares of earlier lives nobody may be credited, so it is tried until it works.
+    fn window_failed(&self, span: Weight, error: JournalError) {
+        self.tell(PoolEvent::JournalFailed(error));
+        let messages = self.messages.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(RETRY).await;
+            let _ = messages.send(Message::LoadWindow(span)).await;
+        });
     }
 
     fn send(&mut self, connection: ConnectionId, bytes: Bytes) {

@@ -155,7 +155,7 @@ impl<S: Scheme + 'static> PoolBuilder<S, Journaled> {
         let (news, events) = mpsc::channel(NEWS);
         let stop = StopFlag::default();
         let nodes: Vec<Arc<dyn Node>> = nodes.into_iter().map(Arc::from).collect();
-        let journal =
+        let (journal, journal_thread) =
             threads::journal(journal, config.pool.clone(), messages.clone()).map_err(StartError::Thread)?;
         let hashing = Hashing::start(verifier, &messages).map_err(StartError::Thread)?;
         for (index, node) in nodes.iter().enumerate() {
@@ -173,6 +173,7 @@ impl<S: Scheme + 'static> PoolBuilder<S, Journaled> {
             nodes,
             hashing,
             journal,
+            journal_thread,
             events: news,
             messages: sender,
             _stop: stop,

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use otedama_core::{Algorithm, Header, Weight};
@@ -20,7 +21,7 @@ use crate::template::Template;
 /// How long a node is asked for news before its template is fetched anew.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two questions to a node that fails.
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// What the journal's thread is asked to do.
 #[derive(Debug)]
@@ -35,13 +36,16 @@ pub(super) fn journal(
     mut journal: Box<dyn Journal>,
     pool: PoolName,
     messages: mpsc::Sender<Message>,
-) -> std::io::Result<std_mpsc::Sender<Command>> {
+) -> std::io::Result<(std_mpsc::Sender<Command>, JoinHandle<()>)> {
     let (sender, commands) = std_mpsc::channel();
-    std::thread::Builder::new().name("otedama-journal".into()).spawn(move || {
+    let thread = std::thread::Builder::new().name("otedama-journal".into());
+    let thread = thread.spawn(move || {
         for command in commands {
             let answer = match command {
                 Command::Persist(batch, entries) => Message::Persisted(batch, journal.append(&entries)),
-                Command::LoadWindow(span) => Message::Window(load_window(journal.as_mut(), &pool, span)),
+                Command::LoadWindow(span) => {
+                    Message::Window(span, load_window(journal.as_mut(), &pool, span))
+                }
                 Command::Balances(answer) => {
                     let _ = answer.send(journal.balances(&pool));
                     continue;
@@ -52,7 +56,7 @@ pub(super) fn journal(
             }
         }
     })?;
-    Ok(sender)
+    Ok((sender, thread))
 }
 
 fn load_window(
