@@ -61,7 +61,7 @@ pub enum Refused {
     Params,
     /// A request other than a share while too many wait for their answers. Code 20.
     Overloaded,
-    /// A user name that is not acceptable, or one too many. Code 24.
+    /// A user name or password that is too long or has control characters, or one name too many. Code 24.
     Login,
     /// A share whose fields are not what they should be: wrong hex, wrong length, missing. Code 20.
     MalformedShare(Option<WorkerId>),

@@ -320,7 +320,7 @@ fn f15_names_that_nobody_should_have() {
     for name in ["", "a\\u0000b", "a\\nb", "a\\u007fb", &"x".repeat(257)] {
         let mut wire = Wire::new(|_| {});
         wire.say(&format!(r#"{{"id":1,"method":"mining.authorize","params":["{name}","x"]}}"#));
-        assert_eq!(wire.sent(), [r#"{"id":1,"result":false,"error":[24,"user name not acceptable",null]}"#]);
+        assert_eq!(wire.sent(), [r#"{"id":1,"result":false,"error":[24,"login not acceptable",null]}"#]);
         assert_eq!(wire.events(), [ServerEvent::Refused(Refused::Login)]);
     }
     for name in ["../../x", "'; drop table", ".", "\u{1f980}", &"x".repeat(256)] {

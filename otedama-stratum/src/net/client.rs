@@ -216,8 +216,8 @@ impl Client {
         self.not_before = self.clock.now().moment.plus(time);
     }
 
-    /// Gives the connection up. One that was of use is tried again from the top of the list, after a short wait;
-    /// otherwise it is the next server's turn.
+    /// Gives the connection up. After one that was of use and broke, the list begins anew after a short wait; after
+    /// one that led nowhere or went wrong it is the next server's turn.
     fn disconnect(&mut self, why: Disconnect) {
         let Some(mut link) = self.link.take() else { return };
         // The last words may explain; the server need not hear them.
@@ -225,7 +225,7 @@ impl Client {
         self.numbers = link.session.numbers();
         let session = link.session.session().map(String::from);
         self.resume = session.map(|session| (link.url.clone(), session));
-        if link.session.is_ready() {
+        if link.session.is_ready() && !matches!(why, Disconnect::Session(_)) {
             self.next = Next::Listed(0);
             self.pause(self.options.backoff.delay(0));
         } else {

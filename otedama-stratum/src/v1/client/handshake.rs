@@ -75,6 +75,7 @@ impl Client {
         self.change_mask(mask.filter(|_| rolling).unwrap_or(0));
     }
 }
+
 /// The id to resume by: that of the subscription to `mining.notify`, in a list of pairs or as the only pair.
 fn session(subscriptions: Raw<'_>) -> Option<String> {
     let id = |pair: Items<'_>| {

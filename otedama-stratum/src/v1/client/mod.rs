@@ -27,16 +27,20 @@ pub(crate) struct Client {
     out: Outbox,
     events: VecDeque<ClientEvent>,
     pending: VecDeque<Pending>,
+    /// How many of them are shares.
     pending_shares: usize,
+    /// Requests of ours so far.
     requests: u64,
     session: Option<String>,
     channel: Option<Channel>,
     authorized: bool,
     version_mask: u32,
+    /// For the next notify.
     target: Target,
     latest: Option<Latest>,
     live: VecDeque<Live>,
     numbers: Numbers,
+    /// Malformed lines in a row.
     malformed: u32,
     began: Moment,
     heard: Moment,

@@ -209,3 +209,46 @@ pub(crate) fn submit_params(user: &str, job: &str, share: &Share, nonce: u32) ->
     out.push(']');
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(number: f64) -> Target {
+        let text = format!("{number}");
+        Difficulty::from_f64(Algorithm::SCRYPT, text.parse().unwrap()).unwrap().target()
+    }
+
+    #[test]
+    fn round_difficulties_look_round() {
+        for number in ["1", "65536", "0.5", "0.1", "0.00015", "1000000000000", "3.3"] {
+            let target = Difficulty::from_f64(Algorithm::SCRYPT, number.parse().unwrap()).unwrap().target();
+            assert_eq!(format!("{}", difficulty_number(Algorithm::SCRYPT, target)), number);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_difficulty_survives_the_wire(mantissa in 1u32.., shift in -60i32..60) {
+            let number = f64::from(mantissa) * 2f64.powi(shift);
+            let target = Difficulty::from_f64(Algorithm::SCRYPT, number).unwrap().target();
+            prop_assert_eq!(read(difficulty_number(Algorithm::SCRYPT, target)), target);
+        }
+
+        #[test]
+        fn a_target_is_never_announced_as_an_easier_one(bytes: [u8; 32], zeros in 0usize..28) {
+            let mut bytes = bytes;
+            bytes[..zeros].fill(0);
+            bytes[31] |= 1;
+            let target = Target::from_be_bytes(bytes);
+            prop_assert!(read(difficulty_number(Algorithm::SCRYPT, target)) <= target);
+        }
+
+        #[test]
+        fn words_are_swapped_twice_to_nothing(bytes: [u8; 32]) {
+            let hash = Hash256::from_internal(bytes);
+            prop_assert_eq!(swapped(&Hash256::from_internal(swapped(&hash))), bytes);
+        }
+    }
+}

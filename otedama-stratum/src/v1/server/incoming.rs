@@ -123,7 +123,7 @@ impl Server {
             && (known.is_some() || self.workers.len() < limits.workers);
         if !acceptable {
             self.say(id, |out, id| {
-                message::refusal(out, id, "false", Code::UNAUTHORIZED, &"user name not acceptable");
+                message::refusal(out, id, "false", Code::UNAUTHORIZED, &"login not acceptable");
             });
             return self.event(ServerEvent::Refused(Refused::Login));
         }

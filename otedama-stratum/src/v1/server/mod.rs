@@ -7,7 +7,6 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use bytes::Bytes;
 use otedama_core::{Extranonce, Moment, Now, Target};
@@ -28,15 +27,20 @@ pub(crate) struct Server {
     answers: Answers,
     events: VecDeque<ServerEvent>,
     agent: String,
+    /// By their ids.
     workers: Vec<Worker>,
+    /// Who was looked for last, and will be again.
     last_worker: usize,
     prefix: Option<Extranonce>,
     asked_channel: bool,
     version_mask: u32,
     extranonce_changes: bool,
     sent_target: Option<Target>,
+    /// Whether the next job must end all others, because the prefix has changed.
     force_clean: bool,
+    /// Malformed lines in a row.
     malformed: u32,
+    /// Requests of ours so far.
     requests: u64,
     version_request: Option<u64>,
     began: Moment,
@@ -44,9 +48,11 @@ pub(crate) struct Server {
     failed: Option<SessionError>,
 }
 
+/// A user name that was to be authorised.
 #[derive(Debug)]
 struct Worker {
     name: String,
+    /// The embedder's answer, once it is there.
     allowed: Option<bool>,
 }
 
@@ -132,22 +138,15 @@ impl Server {
 
     fn deadlines(&self) -> impl Iterator<Item = (Moment, SessionError)> + '_ {
         let limits = &self.config.limits;
+        // A worker whose answer is still to come is not late: that is the embedder's time.
         let authorized = self.workers.iter().any(|worker| worker.allowed != Some(false));
-        let after = |from: Moment, limit: Duration, error| Some((from.plus(limit), error));
-        let subscribe = if self.asked_channel {
-            None
-        } else {
-            after(self.began, limits.subscribe, SessionError::SubscribeTimeout)
-        };
-        let authorize = if authorized {
-            None
-        } else {
-            after(self.began, limits.authorize, SessionError::AuthorizeTimeout)
-        };
-        let line =
-            self.lines.began().and_then(|began| after(began, limits.line_time, SessionError::LineTimeout));
-        let silent = after(self.heard, limits.silence, SessionError::Silent);
-        [subscribe, authorize, line, silent].into_iter().flatten()
+        let subscribe = (self.began.plus(limits.subscribe), SessionError::SubscribeTimeout);
+        let authorize = (self.began.plus(limits.authorize), SessionError::AuthorizeTimeout);
+        let line = self.lines.began().map(|began| (began.plus(limits.line_time), SessionError::LineTimeout));
+        let silent = (self.heard.plus(limits.silence), SessionError::Silent);
+        let (subscribe, authorize) =
+            ((!self.asked_channel).then_some(subscribe), (!authorized).then_some(authorize));
+        [subscribe, authorize, line, Some(silent)].into_iter().flatten()
     }
 
     fn check(&self) -> Result<(), SessionError> {

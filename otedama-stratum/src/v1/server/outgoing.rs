@@ -153,6 +153,7 @@ impl Server {
         }
     }
 }
+
 pub(super) fn authorization(out: &mut String, id: &str, allowed: bool) {
     if allowed {
         message::result(out, id, "true");
