@@ -24,6 +24,8 @@ pub struct ShareWindow {
     /// The weight of those not outside.
     inside: Weight,
     total: Weight,
+    /// What mattered at the last addition.
+    span: Weight,
     accounts: Interner<Account>,
     weights: Interner<Weight>,
     /// By account slot: the weight of its shares that are not outside.
@@ -161,6 +163,7 @@ impl ShareWindow {
 
     /// Moves the border to `span` and drops what lies behind the reserve.
     fn settle(&mut self, span: Weight) {
+        self.span = span;
         while self.inside < span {
             let Some(share) = self.outside.checked_sub(1).and_then(|next| self.shares.get(next)) else {
                 break;
@@ -194,7 +197,7 @@ impl fmt::Debug for ShareWindow {
         f.debug_struct("ShareWindow")
             .field("shares", &self.shares.len())
             .field("total", &self.total)
-            .field("inside", &self.inside)
+            .field("span", &self.span)
             .finish_non_exhaustive()
     }
 }
