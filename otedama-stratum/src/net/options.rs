@@ -9,7 +9,7 @@ use super::url::Url;
 use crate::client::ClientConfig;
 use crate::login::Login;
 
-/// How a [`Client`] connects.
+/// How a [`Client`](super::Client) connects.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
