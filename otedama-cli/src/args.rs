@@ -1,5 +1,8 @@
 //! The command line.
 
+#[cfg(all(feature = "server", feature = "sqlite"))]
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use otedama_core::{Algorithm, Target};
 
@@ -20,6 +23,8 @@ Results go to standard output, everything else to standard error.
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 time-out, 130 interrupted.
 
 Examples:
+  otedama demo --blocks 3 --timeout 120
+  otedama serve --config pool.yaml
   otedama mine --url stratum+tcp://pool.example:3333 --user ADDRESS.rig1 --algorithm scrypt
   otedama hash sha256d 0100000000000000...  (80 bytes of header as hex)
   otedama scan scrypt HEADER --target 00ffff... --start 0 --count 65536
@@ -49,6 +54,12 @@ pub(crate) enum LogFormat {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Try it all on this machine: an embedded chain, a pool on it, and a miner on the pool
+    #[cfg(all(feature = "server", feature = "sqlite"))]
+    Demo(DemoArgs),
+    /// Run the pools of a configuration
+    #[cfg(all(feature = "server", feature = "sqlite"))]
+    Serve(ServeArgs),
     /// Mine on a pool with the processors of this machine
     Mine(MineArgs),
     /// Print the proof-of-work hash of a header, bytes as the function wrote them
@@ -62,6 +73,33 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Print the version
     Version,
+}
+
+/// What to demonstrate, and how long.
+#[cfg(all(feature = "server", feature = "sqlite"))]
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The function: sha256d or scrypt
+    #[arg(long, default_value = "sha256d", value_name = "NAME", value_parser = algorithm)]
+    pub(crate) algorithm: Algorithm,
+    /// Where to keep chain, books and configuration; a folder that is removed at the end if absent
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// End after so many blocks
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) blocks: Option<u64>,
+    /// End after so many seconds, with exit code 3 if blocks are still missing
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
+    pub(crate) timeout: Option<u64>,
+}
+
+/// What to serve.
+#[cfg(all(feature = "server", feature = "sqlite"))]
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The configuration, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: String,
 }
 
 /// Where to mine, as whom, with what and how long.

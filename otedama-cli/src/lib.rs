@@ -1,16 +1,22 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+// Without the pool's server, what only serves is built and checked, but not used.
+#![cfg_attr(not(all(feature = "server", feature = "sqlite")), allow(dead_code, unused_imports))]
 
 mod args;
+#[cfg(all(feature = "server", feature = "sqlite"))]
+mod books;
 mod cmd;
-#[allow(dead_code, unused_imports, reason = "what mines and serves reads the rest")]
 mod config;
-#[allow(dead_code, reason = "what mines and serves makes the rest")]
 mod failure;
 mod interrupt;
 mod log;
 mod measure;
 mod miner;
+#[cfg(all(feature = "server", feature = "sqlite"))]
+mod nodes;
+#[cfg(all(feature = "server", feature = "sqlite"))]
+mod server;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -48,6 +54,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
+        #[cfg(all(feature = "server", feature = "sqlite"))]
+        Command::Demo(args) => cmd::demo::run(&args),
+        #[cfg(all(feature = "server", feature = "sqlite"))]
+        Command::Serve(args) => cmd::serve::run(&args),
         Command::Mine(args) => cmd::mine::run(&args),
         Command::Hash(args) => cmd::hash::run(&args),
         Command::Scan(args) => cmd::scan::run(&args),

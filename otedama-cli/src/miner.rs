@@ -52,6 +52,12 @@ impl Summary {
     pub(crate) fn rate(&self) -> HashRate {
         HashRate::from_work(Weight::new(self.hashes.into()), self.elapsed)
     }
+
+    /// The same in whole hashes per second.
+    pub(crate) fn whole_rate(&self) -> u64 {
+        let rate = u128::from(self.hashes) * 1000 / self.elapsed.as_millis().max(1);
+        u64::try_from(rate).unwrap_or(u64::MAX)
+    }
 }
 
 impl Miner {

@@ -2,7 +2,11 @@
 
 pub(crate) mod bench;
 pub(crate) mod config;
+#[cfg(all(feature = "server", feature = "sqlite"))]
+pub(crate) mod demo;
 pub(crate) mod hash;
 pub(crate) mod mine;
 pub(crate) mod scan;
+#[cfg(all(feature = "server", feature = "sqlite"))]
+pub(crate) mod serve;
 pub(crate) mod version;

@@ -25,7 +25,6 @@ pub(crate) use self::mine::{MAX_THREADS, MineConfig};
 pub(crate) use self::node::{Credentials, NodeConfig};
 pub(crate) use self::pool::PoolConfig;
 pub(crate) use self::problem::ConfigError;
-pub(crate) use self::stratum::VardiffConfig;
 
 use self::problem::{Fault, Problem};
 use self::read::{Item, Reader};

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use otedama_core::Percent;
+use otedama_core::{Algorithm, Percent};
 use otedama_pool::Coin;
+use otedama_pool::vardiff::VardiffConfig;
 
 use super::identity::{Identity, SchemeConfig};
 use super::node::{self, NodeConfig};
 use super::read::{Item, Reader, Section};
-use super::stratum::{Stratum, VardiffConfig};
+use super::stratum::Stratum;
 use super::yaml::Node;
 
 /// A pool as configured; everything in it has been checked as far as that goes without its node.
@@ -73,10 +74,12 @@ pub(super) fn read_section(section: &mut Section<'_>, reader: &mut Reader) -> Op
     let identity = section
         .need("pool", "at least `pool: { address: ... }`", reader)
         .and_then(|item| Identity::read(&item, coin, reader));
-    let algorithm = coin.map(|coin| coin.algorithm);
+    // Which algorithm matters only once there is a coin.
+    let algorithm = coin.map_or(Algorithm::SHA256D, |coin| coin.algorithm);
     let stratum = section.get("stratum").and_then(|item| Stratum::read(&item, algorithm, reader));
     let store = section.get("store").and_then(|item| read_store(&item, reader));
-    let (coin, identity, stratum) = (coin?, identity?, stratum.unwrap_or_default());
+    let (coin, identity, stratum) =
+        (coin?, identity?, stratum.unwrap_or_else(|| Stratum::default(algorithm)));
     Some(PoolConfig {
         name: identity.name,
         coin,

@@ -3,25 +3,11 @@
 use std::net::SocketAddr;
 
 use otedama_core::{Algorithm, Difficulty, Target};
+use otedama_pool::vardiff::VardiffConfig;
 
 use super::read::{Item, Reader};
 
-/// How difficulty follows the miner.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct VardiffConfig {
-    /// Where it begins; chosen by the pool if absent.
-    pub(crate) start: Option<Target>,
-    /// What it aims at.
-    pub(crate) shares_per_minute: f64,
-}
-
-impl Default for VardiffConfig {
-    fn default() -> Self {
-        Self { start: None, shares_per_minute: 12.0 }
-    }
-}
-
-const MAX_SHARES_PER_MINUTE: f64 = 6000.0;
+const MAX_SHARES_PER_MINUTE: f64 = 600.0;
 const MAX_DIFFICULTY: f64 = 1e15;
 
 /// The section `stratum`.
@@ -30,20 +16,21 @@ pub(super) struct Stratum {
     pub(super) vardiff: VardiffConfig,
 }
 
-impl Default for Stratum {
-    fn default() -> Self {
-        Self { listen: vec![SocketAddr::from(([127, 0, 0, 1], 3333))], vardiff: VardiffConfig::default() }
-    }
-}
-
 impl Stratum {
-    pub(super) fn read(item: &Item<'_>, algorithm: Option<Algorithm>, reader: &mut Reader) -> Option<Self> {
+    /// What goes without saying.
+    pub(super) fn default(algorithm: Algorithm) -> Self {
+        let listen = vec![SocketAddr::from(([127, 0, 0, 1], 3333))];
+        Self { listen, vardiff: VardiffConfig::new(algorithm) }
+    }
+
+    pub(super) fn read(item: &Item<'_>, algorithm: Algorithm, reader: &mut Reader) -> Option<Self> {
         let mut section = reader.section(item)?;
-        let default = Self::default();
+        let default = Self::default(algorithm);
         let listen = section.get("listen").map(|item| read_listeners(&item, reader));
-        let vardiff = section.get("vardiff").and_then(|item| read_vardiff(&item, algorithm, reader));
+        let vardiff = section.get("vardiff").and_then(|item| read_vardiff(&item, default.vardiff, reader));
         section.finish(reader);
-        Some(Self { listen: listen.unwrap_or(default.listen), vardiff: vardiff.unwrap_or(default.vardiff) })
+        let (listen, vardiff) = (listen.unwrap_or(default.listen), vardiff.unwrap_or(default.vardiff));
+        Some(Self { listen, vardiff })
     }
 }
 
@@ -59,21 +46,28 @@ fn read_listeners(item: &Item<'_>, reader: &mut Reader) -> Vec<SocketAddr> {
     items.iter().filter_map(|item| reader.parsed(item, address)).collect()
 }
 
-fn read_vardiff(item: &Item<'_>, algorithm: Option<Algorithm>, reader: &mut Reader) -> Option<VardiffConfig> {
+fn read_vardiff(item: &Item<'_>, default: VardiffConfig, reader: &mut Reader) -> Option<VardiffConfig> {
     let mut section = reader.section(item)?;
-    let start = section.get("start").and_then(|item| read_start(&item, algorithm, reader));
-    let rate = section.get("shares_per_minute").and_then(|item| reader.measure(&item, MAX_SHARES_PER_MINUTE));
+    let mut config = default;
+    if let Some(item) = section.get("start") {
+        config.start = read_start(&item, config.algorithm, reader);
+    }
+    if let Some(item) = section.get("shares_per_minute") {
+        config.shares_per_minute = reader.measure(&item, MAX_SHARES_PER_MINUTE)?;
+        if let Err(error) = config.check() {
+            reader.rule(&item, error.to_string());
+        }
+    }
     section.finish(reader);
-    let default = VardiffConfig::default();
-    Some(VardiffConfig { start, shares_per_minute: rate.unwrap_or(default.shares_per_minute) })
+    Some(config)
 }
 
-fn read_start(item: &Item<'_>, algorithm: Option<Algorithm>, reader: &mut Reader) -> Option<Target> {
+fn read_start(item: &Item<'_>, algorithm: Algorithm, reader: &mut Reader) -> Option<Target> {
     if reader.text(item)? == "auto" {
         return None;
     }
     let number = reader.measure(item, MAX_DIFFICULTY)?;
-    match Difficulty::from_f64(algorithm?, number) {
+    match Difficulty::from_f64(algorithm, number) {
         Ok(difficulty) => Some(difficulty.target()),
         Err(error) => {
             reader.rule(item, error.to_string());

@@ -1,6 +1,7 @@
 //! Whole configurations: what is taken, and what is said of what is not.
 
 use otedama_core::Factor;
+use otedama_pool::vardiff::VardiffConfig;
 
 use super::*;
 
@@ -33,7 +34,7 @@ fn the_full_form_is_read() {
     assert_eq!((pool.coin, pool.coin.algorithm), (otedama_pool::Coin::LITECOIN, Algorithm::SCRYPT));
     assert_eq!(pool.fee.to_string(), "1.0");
     assert_eq!(pool.scheme, SchemeConfig::Pplns(Factor::whole(2)));
-    assert_eq!(pool.vardiff, VardiffConfig::default());
+    assert_eq!(pool.vardiff, VardiffConfig::new(Algorithm::SCRYPT));
     let NodeConfig::Bitcoind { url, credentials: Credentials::Password { user, password } } = &pool.nodes[0]
     else {
         panic!("{:?}", pool.nodes);
@@ -147,6 +148,7 @@ fn coins_algorithms_and_nodes_must_fit() {
         ("[\"127.0.0.1:3333\"]", "[]", "a pool needs at least one listener"),
         ("start: auto", "start: -1", "`-1` is not a number above 0"),
         ("shares_per_minute: 12", "shares_per_minute: many", "`many` is not a number above 0"),
+        ("shares_per_minute: 12", "shares_per_minute: 0.01", "from 0.1 to 600"),
         ("store: {", "store: { pat: x,", "the nearest known one is `path`"),
     ] {
         let text = LITECOIN.replace(from, to);

@@ -1,0 +1,80 @@
+//! `otedama serve`: the pools of a configuration.
+
+use std::io::{self, Write as _};
+use std::time::{Duration, Instant};
+
+use otedama_pool::Pool;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::info;
+
+use crate::args::ServeArgs;
+use crate::config::{Config, Part};
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::server::{self, Tally};
+
+/// Between two lines of progress.
+const PROGRESS: Duration = Duration::from_secs(60);
+
+pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
+    let config = Config::load(Some(&args.config), Part::All)?;
+    if config.pools.is_empty() {
+        return Err(config.refuse("configures no pool").into());
+    }
+    let interrupt = Interrupt::install()?;
+    server::runtime()?.block_on(serve(&config, &server::ended(&interrupt)))?;
+    Err(Failure::Interrupted)
+}
+
+async fn serve(config: &Config, ended: &watch::Receiver<bool>) -> Result<(), Failure> {
+    let mut pools = JoinSet::new();
+    for pool in &config.pools {
+        let running = server::start(pool).await?;
+        announce(&running)?;
+        pools.spawn(attend(pool.name.clone(), running, ended.clone()));
+    }
+    while let Some(attended) = pools.join_next().await {
+        attended.map_err(|_| Failure::Failed("a pool broke down".into()))??;
+    }
+    Ok(())
+}
+
+fn announce(pool: &Pool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for address in pool.addresses() {
+        writeln!(out, "listening stratum {address}")?;
+    }
+    out.flush()
+}
+
+/// Reads a pool's news until the end is asked for, then stops it and sums up.
+async fn attend(name: String, mut pool: Pool, mut ended: watch::Receiver<bool>) -> Result<(), Failure> {
+    let begin = Instant::now();
+    let (mut tally, mut reported) = (Tally::default(), Tally::default());
+    let mut progress = tokio::time::interval(PROGRESS);
+    progress.reset();
+    loop {
+        tokio::select! {
+            event = pool.next_event() => match event {
+                Some(event) => tally.take(&name, &event),
+                None => return Err(Failure::Failed(format!("the pool {name} stopped by itself"))),
+            },
+            _ = progress.tick() => {
+                let Tally { shares, rejected, blocks, .. } = tally;
+                let rate = tally.rate(&reported, PROGRESS);
+                info!(pool = name, %rate, shares, rejected, blocks, "progress");
+                reported = tally;
+            }
+            _ = ended.wait_for(|ended| *ended) => break,
+        }
+    }
+    pool.stop().await;
+    let Tally { shares, rejected, blocks, .. } = tally;
+    let seconds = begin.elapsed().as_secs();
+    writeln!(
+        io::stdout(),
+        "pool {name}: {shares} shares, {rejected} rejected, {blocks} blocks in {seconds} s"
+    )?;
+    Ok(())
+}

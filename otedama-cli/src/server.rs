@@ -1,0 +1,150 @@
+//! A pool as configured, and what it says while it runs.
+
+use std::fs;
+use std::path::Path;
+
+use otedama_core::{HashRate, Weight};
+use otedama_pool::Pool;
+use otedama_pool::core::PoolEvent;
+use otedama_pool::journal::{BlockState, Sqlite};
+use otedama_pool::scheme::{Pplns, Scheme, Solo};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+
+use crate::config::{NodeConfig, PoolConfig, SchemeConfig};
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::nodes;
+
+/// Starts a pool. It listens on return; jobs come when a node answers.
+pub(crate) async fn start(config: &PoolConfig) -> Result<Pool, Failure> {
+    let journal = open_journal(&config.store)?;
+    match config.scheme {
+        SchemeConfig::Solo => start_with(config, Solo, journal).await,
+        SchemeConfig::Pplns(window) => {
+            let scheme = Pplns::new(window).map_err(|error| Failure::Failed(error.to_string()))?;
+            start_with(config, scheme, journal).await
+        }
+    }
+}
+
+/// Where pools run.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::Failed(format!("cannot start a runtime: {error}")))
+}
+
+/// Turns true once the end is asked for.
+pub(crate) fn ended(interrupt: &Interrupt) -> watch::Receiver<bool> {
+    let (end, ended) = watch::channel(false);
+    interrupt.on_request(move || {
+        let _ = end.send(true);
+    });
+    ended
+}
+
+/// Opens a journal, after making its folder.
+pub(crate) fn open_journal(path: &Path) -> Result<Sqlite, Failure> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)
+            .map_err(|error| Failure::Failed(format!("cannot make {}: {error}", folder.display())))?;
+    }
+    Sqlite::open(path).map_err(|error| Failure::Failed(error.to_string()))
+}
+
+async fn start_with<S: Scheme + 'static>(
+    config: &PoolConfig,
+    scheme: S,
+    journal: Sqlite,
+) -> Result<Pool, Failure> {
+    let mut nodes = nodes::open(config)?.into_iter();
+    let first = nodes.next().ok_or_else(|| Failure::Failed("the pool has no node".into()))?;
+    let mut builder = Pool::builder(first, config.address.as_str(), scheme)
+        .journal(journal)
+        .coin(config.coin)
+        .name(config.name.as_str())
+        .fee(config.fee)
+        .tag(config.tag.as_bytes())
+        .vardiff(config.vardiff);
+    for node in nodes {
+        builder = builder.boxed_node(node);
+    }
+    for address in &config.listen {
+        builder = builder.listen(address.to_string());
+    }
+    if let Some(NodeConfig::Devnet { maturity, .. }) = config.nodes.first() {
+        builder = builder.maturity(*maturity);
+    }
+    builder.start().await.map_err(|error| Failure::Failed(format!("pool {}: {error}", config.name)))
+}
+
+/// What a pool has done in this run, as far as its news say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Shares that were accepted.
+    pub(crate) shares: u64,
+    /// Shares that were refused.
+    pub(crate) rejected: u64,
+    /// Blocks that a node has on its best chain.
+    pub(crate) blocks: u64,
+    /// What the accepted shares count for.
+    pub(crate) weight: Weight,
+}
+
+impl Tally {
+    /// Counts an event, and logs it.
+    pub(crate) fn take(&mut self, pool: &str, event: &PoolEvent) {
+        match event {
+            PoolEvent::Share { weight, .. } => {
+                self.shares = self.shares.saturating_add(1);
+                self.weight = self.weight.saturating_add(*weight);
+            }
+            PoolEvent::Rejected { .. } => self.rejected = self.rejected.saturating_add(1),
+            PoolEvent::BlockTurned { state: BlockState::Confirmed, .. } => {
+                self.blocks = self.blocks.saturating_add(1);
+            }
+            PoolEvent::BlockTurned { state: BlockState::Orphaned, .. } => {
+                self.blocks = self.blocks.saturating_sub(1);
+            }
+            _ => {}
+        }
+        log(pool, event);
+    }
+
+    /// The hash rate behind the shares of this much time.
+    pub(crate) fn rate(&self, earlier: &Self, elapsed: std::time::Duration) -> HashRate {
+        HashRate::from_work(self.weight.saturating_sub(earlier.weight), elapsed)
+    }
+}
+
+fn log(pool: &str, event: &PoolEvent) {
+    match event {
+        PoolEvent::Ready { connection, account, agent } => {
+            debug!(pool, %connection, %account, agent, "a miner is ready");
+        }
+        PoolEvent::Left { connection } => debug!(pool, %connection, "a miner left"),
+        PoolEvent::Job { height } => info!(pool, height, "new block to mine"),
+        PoolEvent::Share { account, worker, weight } => {
+            debug!(pool, %account, %worker, %weight, "share accepted");
+        }
+        PoolEvent::Rejected { connection, reject } => debug!(pool, %connection, "share refused: {reject}"),
+        PoolEvent::BlockFound { hash, height, account, reward } => {
+            info!(pool, %hash, height, %account, %reward, "block found");
+        }
+        PoolEvent::BlockAnswered { hash, node, answer } => {
+            info!(pool, %hash, ?node, ?answer, "block handed in")
+        }
+        PoolEvent::BlockTurned { hash, height, state, reward, fee } => {
+            info!(pool, %hash, height, ?state, %reward, %fee, "block turned");
+        }
+        PoolEvent::JournalFailed(error) => warn!(pool, "shares are refused: {error}"),
+        PoolEvent::JournalRecovered => info!(pool, "the journal works again"),
+        PoolEvent::NodeFailed { node, error } => warn!(pool, ?node, "{error}"),
+        PoolEvent::TemplateRefused(error) => warn!(pool, "no job from this template: {error}"),
+        PoolEvent::LayoutChecked { node, answer } => {
+            info!(pool, ?node, ?answer, "coinbase checked by the node")
+        }
+        _ => {}
+    }
+}
