@@ -1,5 +1,8 @@
 //! Every example runs and does what it says.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../../otedama-pool/tests/support/litecoind.rs"]
+mod litecoind;
 
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -71,10 +74,26 @@ fn own_scheme_splits_to_the_last_unit() {
 fn the_miner_mines_on_the_event_loop() {
     let mut pool = Running::start(env!("CARGO_BIN_EXE_own_event_loop"), &["127.0.0.1:0", "3"]);
     let address = pool.line("listening ");
-    let mut miner = Running::start(env!("CARGO_BIN_EXE_cpu_miner"), &[&address, "wallet.rig"]);
+    let mut miner = Running::start(env!("CARGO_BIN_EXE_cpu_miner"), &[&address, "sha256d", "wallet.rig"]);
     let first = miner.line("accepted ");
     assert_ne!(miner.line("accepted "), first);
     pool.succeeds();
+}
+
+#[test]
+fn the_miner_finds_a_block_for_the_pool_that_the_node_takes() {
+    let network = litecoind::Network::start(2);
+    let node = &network.nodes[0];
+    let folder = tempfile::tempdir().unwrap();
+    let (cookie, journal) = (node.cookie(), folder.path().join("pool.db"));
+    let paths = [&cookie, &journal].map(|path| path.to_str().unwrap());
+    let arguments = ["litecoin", &node.url(), paths[0], litecoind::ADDRESS, paths[1], "127.0.0.1:0"];
+    let mut pool = Running::start(env!("CARGO_BIN_EXE_pool"), &arguments);
+    let address = pool.line("listening ");
+    let before = node.height();
+    let _miner = Running::start(env!("CARGO_BIN_EXE_cpu_miner"), &[&address, "scrypt", litecoind::ADDRESS]);
+    while !pool.line("BlockTurned ").contains("state: Confirmed") {}
+    assert!(node.height() > before);
 }
 
 #[test]
@@ -84,8 +103,8 @@ fn the_proxy_joins_two_miners_to_one_pool_connection() {
     let mut proxy =
         Running::start(env!("CARGO_BIN_EXE_v1_proxy"), &["127.0.0.1:0", &upstream, "wallet.farm"]);
     let address = proxy.line("listening ");
-    let mut one = Running::start(env!("CARGO_BIN_EXE_cpu_miner"), &[&address, "one"]);
-    let mut two = Running::start(env!("CARGO_BIN_EXE_cpu_miner"), &[&address, "two"]);
+    let mut one = Running::start(env!("CARGO_BIN_EXE_cpu_miner"), &[&address, "sha256d", "one"]);
+    let mut two = Running::start(env!("CARGO_BIN_EXE_cpu_miner"), &[&address, "sha256d", "two"]);
     for miner in [&mut one, &mut two] {
         miner.line("accepted ");
         miner.line("accepted ");

@@ -104,7 +104,12 @@ const FALLEN_SILENT: (f64, f64) = (5.0, 4.0);
 pub struct Vardiff {
     config: VardiffConfig,
     network: Target,
+    /// The bounds as powers of two.
+    easiest: Target,
+    hardest: Target,
     target: Target,
+    /// The weight of the target.
+    weight: f64,
     fixed: Option<Target>,
     /// The miner's last suggestion.
     suggested: Option<Target>,
@@ -131,7 +136,10 @@ impl Vardiff {
         let mut vardiff = Self {
             config,
             network,
+            easiest: round(config.algorithm, config.easiest),
+            hardest: round(config.algorithm, config.hardest.easier(network)),
             target: start,
+            weight: 0.0,
             fixed: None,
             suggested: None,
             carried: Duration::ZERO,
@@ -144,6 +152,7 @@ impl Vardiff {
             silences: 0,
         };
         vardiff.target = vardiff.rounded(start);
+        vardiff.weight = approximate(vardiff.target.weight());
         vardiff
     }
 
@@ -155,7 +164,10 @@ impl Vardiff {
 
     /// The network's target from now on: no share target is harder. Shows in the next [`poll`](Self::poll).
     pub fn set_network(&mut self, network: Target) {
-        self.network = network;
+        if network != self.network {
+            self.network = network;
+            self.hardest = round(self.config.algorithm, self.config.hardest.easier(network));
+        }
     }
 
     /// The miner suggests a target: taken as the start, within the bounds, as long as it has sent no share. Returns
@@ -184,14 +196,14 @@ impl Vardiff {
     }
 
     /// Looks at what came since the last change, and returns the target if it changes. To be called about once a
-    /// second, shares or not; calling it on every share as well makes it no better.
+    /// second, shares or not; it is cheap enough to be called on every share as well.
     pub fn poll(&mut self, now: Now) -> Option<Target> {
         let target = if let Some(fixed) = self.fixed {
             self.bounded(fixed)
         } else if let Some(factor) = self.judge(now.moment) {
-            self.rounded(scaled(self.target, factor))
+            self.rounded(scaled(self.weight, factor).unwrap_or(self.target))
         } else {
-            self.rounded(self.target)
+            self.target.min(self.easiest).easier(self.hardest)
         };
         self.change_to(target, now)
     }
@@ -200,7 +212,7 @@ impl Vardiff {
     fn judge(&mut self, now: Moment) -> Option<f64> {
         let elapsed = self.carried + now.since(self.since);
         let expected = elapsed.as_secs_f64() / self.config.period();
-        let found = approximate(self.work) / approximate(self.target.weight());
+        let found = approximate(self.work) / self.weight;
         if self.shares == 0 {
             return self.judge_silence(expected);
         }
@@ -252,17 +264,14 @@ impl Vardiff {
             return None;
         }
         self.target = target;
+        self.weight = approximate(target.weight());
         (self.carried, self.since, self.checked) = (Duration::ZERO, now.moment, now.moment);
         (self.work, self.shares, self.settled) = (Weight::ZERO, 0, false);
         Some(target)
     }
 
-    /// The easiest power of two not harder than the target and the bounds allow.
     fn rounded(&self, target: Target) -> Target {
-        let round =
-            |target| Difficulty::from_target(self.config.algorithm, target).round_to_power_of_two().target();
-        let hardest = round(self.config.hardest.easier(self.network));
-        round(target).min(round(self.config.easiest)).easier(hardest)
+        round(self.config.algorithm, target).min(self.easiest).easier(self.hardest)
     }
 
     fn bounded(&self, target: Target) -> Target {
@@ -270,12 +279,16 @@ impl Vardiff {
     }
 }
 
+/// The hardest power of two that is not harder than the target.
+fn round(algorithm: Algorithm, target: Target) -> Target {
+    Difficulty::from_target(algorithm, target).round_to_power_of_two().target()
+}
+
 /// The target at which the weight of a share changes by this factor, and a bit: rounding to a power of two takes up
 /// to half of it away, so that the result is off by at most a factor of the square root of two either way.
-fn scaled(target: Target, factor: f64) -> Target {
-    let one_second = HashRate::from_work(target.weight(), Duration::from_secs(1));
-    let wanted = one_second.hashes_per_second() * factor * std::f64::consts::SQRT_2;
-    HashRate::from_hashes_per_second(wanted).target_for_shares(60.0).unwrap_or(target)
+fn scaled(weight: f64, factor: f64) -> Option<Target> {
+    let wanted = weight * factor * std::f64::consts::SQRT_2;
+    HashRate::from_hashes_per_second(wanted).target_for_shares(60.0)
 }
 
 fn approximate(weight: Weight) -> f64 {
