@@ -110,9 +110,10 @@ impl ServerSession {
         self.0.answer(ticket, verdict);
     }
 
-    /// Sends a job on these terms, and its difficulty first if the client does not have it.
+    /// Sends a job on these terms, and before it what the client does not have yet: its difficulty, and its version
+    /// mask, if one was negotiated and the job leaves free something else.
     ///
-    /// The terms' channel and version mask are not sent: a V1 connection is channel 0, and the mask was negotiated.
+    /// The terms' channel is not sent: a V1 connection is channel 0.
     /// Nothing is sent before [`open_channel`](Self::open_channel).
     pub fn send_job(&mut self, encoded: &EncodedJob, terms: &Terms) {
         self.0.send_job(encoded, terms);

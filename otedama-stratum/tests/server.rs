@@ -5,9 +5,9 @@ mod support;
 
 use std::time::Duration;
 
-use otedama_core::{Algorithm, Difficulty, Extranonce, JobId, Reject, Target, WorkerId};
-use otedama_stratum::{Refused, ServerEvent, SessionError};
-use support::{BLOCK_ONE, Wire, block_one};
+use otedama_core::{Algorithm, Difficulty, Extranonce, JobId, Reject, Target, Terms, WorkerId};
+use otedama_stratum::{EncodedJob, Refused, ServerEvent, SessionError};
+use support::{BLOCK_ONE, Wire, block_one, terms};
 
 /// Block 1 of Bitcoin through the wire, byte for byte.
 #[test]
@@ -293,6 +293,26 @@ fn a_worker_is_asked_for_once() {
         .map(|(id, end)| format!(r#"{{"id":{id},{end}"#))
         .into();
     assert_eq!(wire.sent(), expected);
+}
+
+#[test]
+fn a_job_that_needs_version_bits_takes_them_from_the_miner() {
+    let mut wire = Wire::new(|_| {});
+    wire.say(r#"{"id":1,"method":"mining.configure","params":[["version-rolling"],{}]}"#);
+    assert_eq!(wire.events(), [ServerEvent::VersionMask(0x1fff_e000)]);
+    wire.subscribed("00");
+    wire.job(&block_one(), 1, 1.0);
+    assert!(!wire.sent().iter().any(|line| line.contains("set_version_mask")), "as negotiated");
+    let encoded = EncodedJob::new(&block_one()).unwrap();
+    for (mask, told) in [(0x0fff_e000, true), (0x0fff_e000, false), (0x1fff_e000, true)] {
+        wire.session.send_job(&encoded, &Terms { version_mask: mask, ..terms(2, 1.0) });
+        let line = format!(r#"{{"id":null,"method":"mining.set_version_mask","params":["{mask:08x}"]}}"#);
+        assert_eq!(wire.sent().contains(&line), told, "{mask:08x}");
+    }
+    let mut other = Wire::new(|_| {});
+    other.subscribed("00");
+    other.session.send_job(&encoded, &Terms { version_mask: 0x2000, ..terms(2, 1.0) });
+    assert!(!other.sent().iter().any(|line| line.contains("set_version_mask")), "never negotiated");
 }
 
 #[test]

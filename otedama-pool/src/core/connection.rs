@@ -85,11 +85,13 @@ impl Connection {
         self.jobs.iter().rev().find(|sent| sent.job.id() == id)
     }
 
-    /// Lets the jobs that were already sent be rolled by a mask negotiated since, as Stratum V1 has it.
-    pub(super) fn apply_mask(&mut self, negotiated: u32) {
+    /// Lets the jobs that were already sent be rolled by a mask negotiated since, as Stratum V1 has it. `true` if the
+    /// newest of them leaves less free than was negotiated, which the miner has to be told.
+    pub(super) fn apply_mask(&mut self, negotiated: u32) -> bool {
         for sent in &mut self.jobs {
             let terms = Terms { version_mask: negotiated & sent.board.version_mask, ..*sent.job.terms() };
             sent.job = Job::new(Arc::clone(sent.job.body()), terms);
         }
+        self.jobs.back().is_some_and(|newest| newest.job.terms().version_mask != negotiated)
     }
 }

@@ -218,7 +218,7 @@ impl Server {
                 if mask != 0 {
                     let _ = write!(result, ",\"version-rolling.mask\":\"{mask:08x}\"");
                 }
-                self.version_mask = mask;
+                (self.version_mask, self.told_mask) = (mask, mask);
                 self.event(ServerEvent::VersionMask(mask));
             }
             "minimum-difficulty" => {

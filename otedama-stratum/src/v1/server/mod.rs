@@ -34,6 +34,8 @@ pub(crate) struct Server {
     prefix: Option<Extranonce>,
     asked_channel: bool,
     version_mask: u32,
+    /// What the client was last told that it may roll.
+    told_mask: u32,
     extranonce_changes: bool,
     sent_target: Option<Target>,
     /// Whether the next job must end all others, because the prefix has changed.
@@ -70,6 +72,7 @@ impl Server {
             prefix: None,
             asked_channel: false,
             version_mask: 0,
+            told_mask: 0,
             extranonce_changes: false,
             sent_target: None,
             force_clean: false,

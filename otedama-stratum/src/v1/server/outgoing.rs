@@ -59,6 +59,11 @@ impl Server {
             let number = bitcoin::difficulty_number(self.config.algorithm, target);
             self.tell("mining.set_difficulty", format_args!("[{number}]"));
         }
+        // A template may need some of the negotiated bits for itself; a client that never negotiated rolls nothing.
+        if self.version_mask != 0 && self.told_mask != terms.version_mask {
+            self.told_mask = terms.version_mask;
+            self.tell("mining.set_version_mask", format_args!("[\"{:08x}\"]", terms.version_mask));
+        }
         let id = terms.id;
         self.append(|out| {
             let _ = write!(out, "{{\"id\":null,\"method\":\"mining.notify\",\"params\":[\"{id}\"");
