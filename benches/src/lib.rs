@@ -3,9 +3,10 @@
 //! `ratios` compares kernels with other implementations, `figures` measures what is not a kernel. Both print one line
 //! per row on stdout and keep `RESULTS.md` beside this package. Times are CPU times of the measuring threads, so that
 //! a busy machine disturbs them little; two sides of a comparison take turns, and the median counts. Only the journal
-//! is measured by the clock on the wall, since waiting for the disk is what it does.
+//! and the start of a process are measured by the clock on the wall, since waiting is what they do.
 
 pub mod baseline;
+pub mod binary;
 pub mod clock;
 pub mod journal;
 pub mod limit;

@@ -1,13 +1,15 @@
 //! The server's work on a share: parse the line, rebuild the header, hash, judge, answer.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use otedama_core::{
-    Algorithm, BitcoinSource, ChannelId, CoinbaseHalves, CompactTarget, Extranonce, Hash256, Header, Job,
-    JobBody, JobId, Now, Target, Terms,
+    Algorithm, BitcoinSource, ChannelId, CoinbaseHalves, CompactTarget, Digest, Extranonce, Hash256, Header,
+    Job, JobBody, JobId, Moment, Now, Reject, Share, Target, Terms, UnixTime,
 };
 use otedama_hash::Verifier;
+use otedama_pool::validator::Pending;
 use otedama_stratum::{EncodedJob, ServerConfig, ServerEvent, ServerSession};
 
 /// Levels of the merkle path: a block of some 4,000 transactions.
@@ -15,6 +17,7 @@ const LEVELS: u8 = 12;
 /// Shares that arrive together; below what may wait for an answer.
 const BATCH: u64 = 256;
 const JOB: JobId = JobId(0x2a);
+const NTIME: u32 = 0x65a0_bc00;
 
 /// A subscribed V1 connection with a job, and a miner that never runs out of shares.
 #[derive(Debug)]
@@ -22,6 +25,9 @@ pub struct Submits {
     session: ServerSession,
     verifier: Verifier,
     job: Job,
+    /// What the job has had, as the job board remembers it.
+    seen: HashSet<Digest>,
+    now: Now,
     lines: String,
     nonce: u32,
 }
@@ -34,7 +40,7 @@ impl Submits {
     #[must_use]
     #[expect(clippy::unwrap_used, reason = "a benchmark over a broken session must not go on")]
     pub fn new() -> Self {
-        let now = Now::default();
+        let now = Now::new(Moment::ORIGIN, UnixTime::from_secs(NTIME.into()));
         let mut session = ServerSession::new(Arc::new(ServerConfig::new(Algorithm::SHA256D)), now);
         let greeting = concat!(
             r#"{"id":1,"method":"mining.subscribe","params":["bench"]}"#,
@@ -64,7 +70,8 @@ impl Submits {
         session.send_job(&EncodedJob::new(&body).unwrap(), &terms);
         while session.poll_transmit().is_some() {}
         let verifier = Verifier::new(Algorithm::SHA256D).unwrap();
-        Self { session, verifier, job: Job::new(Arc::new(body), terms), lines: String::new(), nonce: 0 }
+        let (job, seen) = (Job::new(Arc::new(body), terms), HashSet::new());
+        Self { session, verifier, job, seen, now, lines: String::new(), nonce: 0 }
     }
 
     /// Handles at least `count` shares and returns how many were accepted: as many as were handled.
@@ -84,26 +91,31 @@ impl Submits {
             self.nonce = self.nonce.wrapping_add(1);
             let (id, nonce) = (self.nonce, self.nonce);
             let line = format_args!(
-                r#"{{"id":{id},"method":"mining.submit","params":["wallet.rig","{JOB}","{nonce:016x}","65a0bc00","{nonce:08x}"]}}"#
+                r#"{{"id":{id},"method":"mining.submit","params":["wallet.rig","{JOB}","{nonce:016x}","{NTIME:08x}","{nonce:08x}"]}}"#
             );
             let _ = writeln!(self.lines, "{line}");
         }
     }
 
     fn handle(&mut self) -> u64 {
-        let Self { session, verifier, job, lines, .. } = self;
-        if session.handle_input(lines.as_bytes(), Now::default()).is_err() {
+        if self.session.handle_input(self.lines.as_bytes(), self.now).is_err() {
             return 0;
         }
         let mut accepted = 0;
-        while let Some(event) = session.poll_event() {
+        while let Some(event) = self.session.poll_event() {
             let ServerEvent::Submit { ticket, share } = event else { continue };
-            let verdict = verifier.verify(job, &share).map(|_| ());
+            let verdict = self.judge(&share);
             accepted += u64::from(verdict.is_ok());
-            session.answer(ticket, verdict);
+            self.session.answer(ticket, verdict);
         }
-        while session.poll_transmit().is_some() {}
+        while self.session.poll_transmit().is_some() {}
         accepted
+    }
+
+    fn judge(&mut self, share: &Share) -> Result<(), Reject> {
+        let pending = Pending::begin(&self.job, share, false, self.now)?;
+        let digest = self.verifier.digest(pending.header());
+        pending.finish(digest, |digest| self.seen.insert(*digest)).verdict.map(|_| ())
     }
 }
 
@@ -135,7 +147,7 @@ fn source() -> BitcoinSource {
         coinbase: CoinbaseHalves { prefix: Box::from([0x11; 58]), suffix: Box::from([0x22; 130]) },
         merkle_path: (0..LEVELS).map(|level| Hash256::sha256d(&[level])).collect(),
         nbits: CompactTarget::from_bits(0x1703_4219),
-        ntime: 0x65a0_bc00,
+        ntime: NTIME,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use otedama_benches::binary::{megabytes, start_times};
 use otedama_benches::journal::{BATCH, durable_shares};
 use otedama_benches::limit::Limit;
 use otedama_benches::measure::rate;
@@ -26,9 +27,11 @@ struct Value {
     limit: Option<Limit>,
 }
 
-const FIGURES: [Figure; 2] = [
+const FIGURES: [Figure; 4] = [
     Figure { name: "v1-submit", unit: "shares/s", target: "at least 250000", measure: v1_submit },
     Figure { name: "journal", unit: "shares/s", target: "at least 500000", measure: journal },
+    Figure { name: "serve-start", unit: "ms", target: "below 100", measure: serve_start },
+    Figure { name: "binary-size", unit: "MB", target: "at most 15", measure: binary_size },
 ];
 
 fn main() -> ExitCode {
@@ -82,4 +85,15 @@ fn journal() -> Result<Value, Failure> {
     let why = format!("the bare rows in batches of {BATCH}, synchronous=FULL, on this disk");
     let baseline = format!("bare rows: {}", quantity(bare, "rows/s"));
     Ok(Value { value, baseline, limit: Some(Limit { rate: bare, unit: "shares/s", why }) })
+}
+
+/// How soon `otedama serve` listens.
+fn serve_start() -> Result<Value, Failure> {
+    let (value, process) = start_times()?;
+    Ok(Value { value, baseline: format!("otedama version, start to end: {process:.2} ms"), limit: None })
+}
+
+/// How large the release binary is, with default features.
+fn binary_size() -> Result<Value, Failure> {
+    Ok(Value { value: megabytes()?, baseline: "none".to_owned(), limit: None })
 }
