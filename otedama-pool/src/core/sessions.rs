@@ -33,7 +33,8 @@ impl PoolCore {
             ServerEvent::Authorize { worker, login } => self.authorize(id, worker, &login),
             ServerEvent::Submit { ticket, share } => self.submit(id, ticket, &share),
             ServerEvent::VersionMask(mask) => {
-                if self.connections.get_mut(&id).is_some_and(|connection| connection.apply_mask(mask)) {
+                let Some(connection) = self.connections.get_mut(&id) else { return };
+                if connection.apply_mask(mask) {
                     self.resend_job(id);
                 }
             }
