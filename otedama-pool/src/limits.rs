@@ -11,11 +11,13 @@ pub(crate) mod rpc {
     /// Bytes of an HTTP head.
     pub(crate) const MAX_HEAD: usize = 16 * 1024;
     /// Bytes of an answer: a template is two hex digits for each byte of a block, and some JSON around them.
-    pub(crate) const MAX_RESPONSE: usize = 32 * 1024 * 1024;
+    pub(crate) const MAX_RESPONSE: u64 = 32 * 1024 * 1024;
     /// Characters kept of a node's own words.
     pub(crate) const MAX_MESSAGE: usize = 300;
     /// Bytes of a long-poll ticket; real ones have about 70.
     pub(crate) const MAX_LONG_POLL_ID: usize = 256;
+    /// How long a connection is kept for the next call; nodes hang up after 30 seconds without one.
+    pub(crate) const MAX_IDLE: Duration = Duration::from_secs(10);
     /// Within which an answer must be complete, unless the user says otherwise.
     pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
     /// After which a long poll is given up and started again; nodes answer after a minute if the mempool changed.

@@ -5,8 +5,8 @@
 #[path = "support/rpc.rs"]
 mod rpc;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use otedama_core::{Amount, Hash256};
@@ -130,11 +130,77 @@ fn what_goes_wrong_says_who_is_at_fault() {
         let node = FakeNode::start(move |_| http(200, body));
         assert!(matches!(client(&node).tip(), Err(NodeError::Malformed(_))), "{body:?}");
     }
-    let cut = FakeNode::start(|_| Reaction::Raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".into()));
-    assert!(matches!(client(&cut).submit(&[0]), Err(NodeError::Unreachable(_))), "it may have the block");
-    let silent = FakeNode::start(|_| Reaction::Hang);
-    let hasty = client(&silent).with_patience(Duration::from_millis(30));
-    assert!(matches!(hasty.submit(&[0]), Err(NodeError::Unreachable(_))), "it may have the block");
+}
+
+/// What the adapter makes of these bytes, after which the node hangs up.
+fn submit_to(bytes: &'static str) -> Result<Submission, NodeError> {
+    let node = FakeNode::start(move |_| Reaction::Raw(bytes.into()));
+    client(&node).submit(&[0])
+}
+
+#[test]
+fn answers_are_taken_whole_or_not_at_all() {
+    for whole in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 35\r\n\r\n{\"result\":null,\"error\":null,\"id\":1}",
+        "HTTP/1.0 500 No\r\n\r\n{\"result\":null,\"error\":null,\"id\":1}",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+         23\r\n{\"result\":null,\"error\":null,\"id\":1}\r\n0\r\n\r\n",
+    ] {
+        assert_eq!(submit_to(whole), Ok(Submission::Known), "{whole}");
+    }
+    for cut in [
+        "",
+        "HTTP/1.1 200 OK\r\nContent-Le",
+        "HTTP/1.1 200 OK\r\nContent-Length: 36\r\n\r\n{\"result\":null,\"error\":null,\"id\":1}",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+         23\r\n{\"result\":null,\"error\":null,\"id\":1}\r\n",
+    ] {
+        let submitted = submit_to(cut);
+        assert!(matches!(submitted, Err(NodeError::Unreachable(_))), "it may have the block: {submitted:?}");
+    }
+    for nonsense in [
+        "SSH-2.0-x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
+        "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        let submitted = submit_to(nonsense);
+        assert!(matches!(submitted, Err(NodeError::Malformed(_))), "{nonsense}: {submitted:?}");
+    }
+}
+
+#[test]
+fn answers_without_end_are_given_up() {
+    for beginning in [
+        "HTTP/1.1 200 OK\r\nX: ",
+        "HTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffff\r\n",
+    ] {
+        let node = FakeNode::start(move |_| Reaction::Flood(beginning));
+        let submitted = client(&node).submit(&[0]);
+        assert!(matches!(submitted, Err(NodeError::Malformed(_))), "{beginning}: {submitted:?}");
+    }
+}
+
+#[test]
+fn nodes_that_fall_silent_are_given_up_in_time() {
+    for said in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"] {
+        let node = FakeNode::start(|_| Reaction::Stall(said.into()));
+        let hasty = client(&node).with_patience(Duration::from_millis(300));
+        let late = Err(NodeError::Unreachable("no answer in time".into()));
+        assert_eq!(hasty.submit(&[0]), late, "it may have the block");
+        node.wait_for_stalled(0);
+    }
+}
+
+#[test]
+fn calls_share_a_connection() {
+    let node = FakeNode::start(|_| Reaction::Result(json!(Hash256::ZERO.to_string())));
+    let client = client(&node);
+    for _ in 0..5 {
+        client.tip().unwrap();
+    }
+    assert_eq!((node.requests("getbestblockhash").len(), node.connections()), (5, 1));
 }
 
 #[test]
@@ -177,8 +243,9 @@ fn credentials_are_sent_and_never_shown() {
     let auth = Auth::Password { user: "Aladdin".into(), password: "open sesame".into() };
     let client = Bitcoind::new(&node.url, auth.clone()).unwrap();
     client.tip().unwrap();
-    let head = &node.requests("getbestblockhash")[0].head;
-    assert!(head.contains("Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="), "{head}");
+    let request = &node.requests("getbestblockhash")[0];
+    assert_eq!(request.header("Authorization"), Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
+    assert_eq!(request.header("Content-Type"), Some("application/json"));
     let shown = format!("{client:?} {auth:?} {}", client.name());
     assert!(!shown.contains("sesame") && !shown.contains("QWxh"), "{shown}");
 }
@@ -198,6 +265,10 @@ fn long_polled(moved: Arc<AtomicBool>, long_poll: fn() -> Reaction) -> FakeNode 
             _ => Reaction::Result(template),
         }
     })
+}
+
+fn hang() -> Reaction {
+    Reaction::Stall(String::new())
 }
 
 const LONG: Duration = Duration::from_secs(60);
@@ -223,7 +294,7 @@ fn a_long_poll_brings_news_of_the_same_tip() {
 #[test]
 fn a_new_tip_is_found_without_the_long_poll() {
     let reactions: [fn() -> Reaction; 4] = [
-        || Reaction::Hang,
+        hang,
         || Reaction::Raw(String::new()),
         || Reaction::Error(-8, "longpollid must be of length 64"),
         || Reaction::Result(recorded(1)),
@@ -242,9 +313,52 @@ fn a_new_tip_is_found_without_the_long_poll() {
     }
 }
 
+/// Nodes have few threads for RPC, and each long poll holds one.
+#[test]
+fn at_most_one_long_poll_is_under_way() {
+    let node = long_polled(Arc::default(), hang);
+    let client = client(&node);
+    let mut seen = client.template().unwrap();
+    for ticket in ["a", "b", "c"] {
+        seen.long_poll_id = Some(ticket.into());
+        for _ in 0..2 {
+            assert_eq!(client.next_template(&seen, Duration::from_millis(20)), Ok(None));
+        }
+        node.wait_for_stalled(1);
+    }
+    assert_eq!(node.requests("getblocktemplate").len(), 4, "one template, one long poll for each ticket");
+    drop(client);
+    node.wait_for_stalled(0);
+}
+
+/// The node writes a new cookie when it starts again; whoever comes first reads it for all.
+#[test]
+fn a_refused_cookie_is_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let cookie = directory.path().join(".cookie");
+    std::fs::write(&cookie, "__cookie__:1").unwrap();
+    let accepted = Arc::new(Mutex::new("Basic X19jb29raWVfXzox"));
+    let now = accepted.clone();
+    let node = FakeNode::start(move |request| {
+        let known = request.header("Authorization") == Some(*now.lock().unwrap());
+        if known { Reaction::Result(json!(Hash256::ZERO.to_string())) } else { http(401, "") }
+    });
+    let client = Bitcoind::new(&node.url, Auth::Cookie(cookie.clone())).unwrap();
+    client.tip().unwrap();
+    std::fs::write(&cookie, "__cookie__:2").unwrap();
+    client.tip().unwrap();
+    assert_eq!(node.requests("getbestblockhash").len(), 2, "it is not read before it is refused");
+    *accepted.lock().unwrap() = "Basic X19jb29raWVfXzoy";
+    client.tip().unwrap();
+    assert_eq!(node.requests("getbestblockhash").len(), 4);
+    *accepted.lock().unwrap() = "another";
+    assert_eq!(client.tip(), Err(NodeError::Unauthorized));
+    assert_eq!(node.requests("getbestblockhash").len(), 6, "once for each call");
+}
+
 #[test]
 fn a_node_that_dies_while_waited_for_is_an_error() {
-    let node = long_polled(Arc::default(), || Reaction::Hang);
+    let node = long_polled(Arc::default(), hang);
     let client = client(&node);
     let seen = client.template().unwrap();
     drop(node);

@@ -1,8 +1,9 @@
 //! Bitcoin Core, Litecoin Core and their relatives over getblocktemplate.
 
-mod http;
+mod pending;
 mod rpc;
 mod template;
+mod url;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -12,8 +13,8 @@ use otedama_core::{Hash256, hex};
 use serde::Deserialize;
 use serde_json::json;
 
-use self::http::Endpoint;
-use self::rpc::{Pending, Rpc};
+use self::pending::Pending;
+use self::rpc::Rpc;
 use self::template::{RULES, RawTemplate};
 use super::{BlockStatus, Node, NodeError, Submission};
 use crate::limits::rpc::{LONG_POLL_PATIENCE, LONG_POLL_RETRY, PATIENCE, TIP_POLL};
@@ -21,9 +22,10 @@ use crate::template::Template;
 
 /// A node over JSON-RPC.
 ///
-/// Every request has a connection, a deadline and a bounded answer of its own, and there are no threads: what waits
-/// is the caller of [`next_template`](Node::next_template), who sits on a long poll and looks at the tip in between,
-/// because either may fail alone.
+/// Every request has a deadline and a bounded answer. A long poll has a connection and a thread of its own: its caller,
+/// in [`next_template`](Node::next_template), looks at the tip in between, because either may fail alone. At most one
+/// long poll is under way. It is kept for the next caller with the same template; otherwise, and when the `Bitcoind` is
+/// dropped, its connection is closed and its thread ends.
 #[derive(Debug)]
 pub struct Bitcoind {
     name: String,
@@ -68,7 +70,7 @@ pub enum ConfigError {
 #[derive(Debug, Default)]
 struct LongPoll {
     /// The request and the ticket that it was started with. It outlives a caller who gave up waiting.
-    waiting: Option<(String, Pending)>,
+    waiting: Option<(String, Pending<Template>)>,
     /// After a failure, when to try again.
     retry: Option<Instant>,
 }
@@ -90,10 +92,10 @@ impl Bitcoind {
     /// # Errors
     /// [`ConfigError`] if the URL is anything else.
     pub fn new(url: &str, auth: Auth) -> Result<Self, ConfigError> {
-        let endpoint = Endpoint::parse(url)?;
+        let uri = url::read(url)?;
         Ok(Self {
-            name: endpoint.url(),
-            rpc: Rpc::new(endpoint, auth),
+            name: url::show(&uri),
+            rpc: Rpc::new(uri, auth),
             patience: PATIENCE,
             long_poll: Mutex::default(),
         })
@@ -109,19 +111,22 @@ impl Bitcoind {
     fn poll_template(&self, ticket: &str, until: Instant) -> Result<Option<Template>, NodeError> {
         let mut state = self.long_poll.lock().unwrap_or_else(PoisonError::into_inner);
         let under_way = state.waiting.take().filter(|(held, _)| held == ticket);
-        let (ticket, mut pending) = match under_way {
+        let (ticket, pending) = match under_way {
             Some(pending) => pending,
-            None => {
-                let params = json!([{ "rules": RULES, "longpollid": ticket }]);
-                (ticket.to_owned(), self.rpc.start("getblocktemplate", params, LONG_POLL_PATIENCE)?)
-            }
+            None => (ticket.to_owned(), self.start_poll(ticket)?),
         };
-        let Some(answer) = pending.wait(until)? else {
+        let news = pending.wait(until)?;
+        if news.is_none() {
             state.waiting = Some((ticket, pending));
-            return Ok(None);
-        };
-        drop(state);
-        pending.read::<RawTemplate>(&answer)?.read().map(Some)
+        }
+        Ok(news)
+    }
+
+    fn start_poll(&self, ticket: &str) -> Result<Pending<Template>, NodeError> {
+        let params = json!([{ "rules": RULES, "longpollid": ticket }]);
+        Pending::start(&self.rpc, move |rpc| {
+            rpc.call::<RawTemplate>("getblocktemplate", params, LONG_POLL_PATIENCE)?.read()
+        })
     }
 
     /// Whether a long poll may be tried now.

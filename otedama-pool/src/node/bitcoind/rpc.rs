@@ -2,31 +2,40 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
+use ureq::Agent;
+use ureq::http::{Uri, header};
 
 use super::Auth;
-use super::http::{Call, Endpoint, HttpError, Response};
-use crate::limits::rpc::MAX_MESSAGE;
+use crate::limits::rpc::{MAX_HEAD, MAX_IDLE, MAX_MESSAGE, MAX_RESPONSE};
 use crate::node::NodeError;
 
-/// A node's RPC interface.
-#[derive(Debug)]
+/// A node's RPC interface. Clones share their connections.
+#[derive(Clone, Debug)]
 pub(super) struct Rpc {
-    endpoint: Endpoint,
+    agent: Agent,
+    node: Arc<Remote>,
+}
+
+/// What all callers of a node share.
+#[derive(Debug)]
+struct Remote {
+    uri: Uri,
     auth: Credentials,
     last_id: AtomicU64,
 }
 
-/// A request under way.
-#[derive(Debug)]
-pub(super) struct Pending {
-    call: Call,
-    id: u64,
+/// A whole answer, whatever its status.
+struct Answer {
+    status: u16,
+    body: Vec<u8>,
 }
 
 /// Where the credentials come from.
@@ -60,7 +69,7 @@ struct RpcError {
 }
 
 impl Rpc {
-    pub(super) fn new(endpoint: Endpoint, auth: Auth) -> Self {
+    pub(super) fn new(uri: Uri, auth: Auth) -> Self {
         let auth = match auth {
             Auth::None => Credentials::Fixed(None),
             Auth::Password { user, password } => {
@@ -68,61 +77,73 @@ impl Rpc {
             }
             Auth::Cookie(path) => Credentials::Cookie(path, Mutex::new(None)),
         };
-        Self { endpoint, auth, last_id: AtomicU64::new(0) }
+        Self { agent: agent(), node: Arc::new(Remote { uri, auth, last_id: AtomicU64::new(0) }) }
     }
 
-    /// Asks and waits for the answer.
+    /// The same node over connections of their own.
+    pub(super) fn apart(&self) -> Self {
+        Self { agent: agent(), node: Arc::clone(&self.node) }
+    }
+
+    /// Closes the connections of this one and its clones: their calls fail, those under way at once.
+    pub(super) fn hang_up(&self) {
+        self.agent.clone().shutdown();
+    }
+
+    /// Asks and waits for the answer, which is to be complete within `patience`.
     pub(super) fn call<T: DeserializeOwned>(
         &self,
         method: &str,
         params: impl Serialize,
         patience: Duration,
     ) -> Result<T, NodeError> {
-        let until = Instant::now() + patience;
-        let late = || NodeError::Unreachable(HttpError::TimedOut.to_string());
-        let mut pending = self.start(method, &params, patience)?;
-        let mut answer = pending.wait(until)?.ok_or_else(late)?;
-        if answer.status == 401 && self.auth.renew() {
-            pending = self.start(method, &params, patience)?;
-            answer = pending.wait(until)?.ok_or_else(late)?;
-        }
-        pending.read(&answer)
-    }
-
-    /// Asks, without waiting for the answer.
-    pub(super) fn start(
-        &self,
-        method: &str,
-        params: impl Serialize,
-        patience: Duration,
-    ) -> Result<Pending, NodeError> {
-        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let begun = Instant::now();
+        let id = self.node.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let request = Request { jsonrpc: "1.0", id, method, params };
         let body = serde_json::to_vec(&request).map_err(|error| NodeError::Malformed(error.to_string()))?;
-        let authorization = self.auth.header()?;
-        let call = self.endpoint.post(authorization.as_deref(), &body, patience)?;
-        Ok(Pending { call, id })
+        let authorization = self.node.auth.header()?;
+        let mut answer = self.post(authorization.as_deref(), &body, patience)?;
+        if answer.status == 401 && self.node.auth.renew(authorization.as_deref()) {
+            let authorization = self.node.auth.header()?;
+            let patience = patience.saturating_sub(begun.elapsed());
+            answer = self.post(authorization.as_deref(), &body, patience)?;
+        }
+        answer.read(id)
+    }
+
+    fn post(
+        &self,
+        authorization: Option<&str>,
+        body: &[u8],
+        patience: Duration,
+    ) -> Result<Answer, NodeError> {
+        let request = self.agent.post(&self.node.uri).config().timeout_global(Some(patience)).build();
+        let mut request = request.content_type("application/json");
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let mut response = request.send(body).map_err(fault)?;
+        if response.body().content_length().is_some_and(|length| length > MAX_RESPONSE) {
+            return Err(fault(ureq::Error::BodyExceedsLimit(MAX_RESPONSE)));
+        }
+        let body = response.body_mut().with_config().limit(MAX_RESPONSE).read_to_vec().map_err(fault)?;
+        Ok(Answer { status: response.status().as_u16(), body })
     }
 }
 
-impl Pending {
-    /// The answer; `None` if it is not there at `until`.
-    pub(super) fn wait(&mut self, until: Instant) -> Result<Option<Response>, NodeError> {
-        Ok(self.call.wait(until)?)
-    }
-
-    /// What the answer says.
-    pub(super) fn read<T: DeserializeOwned>(&self, answer: &Response) -> Result<T, NodeError> {
-        match answer.status {
+impl Answer {
+    /// What the answer to this question says.
+    fn read<T: DeserializeOwned>(&self, id: u64) -> Result<T, NodeError> {
+        match self.status {
             401 | 403 => return Err(NodeError::Unauthorized),
             503 => {
-                let message = String::from_utf8_lossy(&answer.body);
+                let message = String::from_utf8_lossy(&self.body);
                 return Err(NodeError::NotReady { code: 503, message: shorten(message.trim()) });
             }
             _ => {}
         }
-        let reply: Reply<'_> = serde_json::from_slice(&answer.body)
-            .map_err(|error| NodeError::Malformed(format!("HTTP status {}, {error}", answer.status)))?;
+        let reply: Reply<'_> = serde_json::from_slice(&self.body)
+            .map_err(|error| NodeError::Malformed(format!("HTTP status {}, {error}", self.status)))?;
         if let Some(RpcError { code, message }) = reply.error {
             let message = shorten(&message);
             return Err(match code {
@@ -131,7 +152,7 @@ impl Pending {
                 _ => NodeError::Refused { code, message },
             });
         }
-        if reply.id != Some(self.id) {
+        if reply.id != Some(id) {
             return Err(NodeError::Malformed("an answer to another question".to_owned()));
         }
         let result = reply.result.ok_or_else(|| NodeError::Malformed("no result and no error".to_owned()))?;
@@ -157,12 +178,15 @@ impl Credentials {
         }
     }
 
-    /// Forgets a cookie that was refused. Whether there may be another.
-    fn renew(&self) -> bool {
-        match self {
-            Self::Fixed(_) => false,
-            Self::Cookie(_, held) => held.lock().unwrap_or_else(PoisonError::into_inner).take().is_some(),
+    /// Forgets the cookie that was refused. Whether there may be another.
+    fn renew(&self, refused: Option<&str>) -> bool {
+        let Self::Cookie(_, held) = self else { return false };
+        let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another caller may have read the new one already.
+        if held.as_deref() == refused {
+            *held = None;
         }
+        true
     }
 }
 
@@ -173,12 +197,29 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-impl From<HttpError> for NodeError {
-    fn from(error: HttpError) -> Self {
-        match error {
-            HttpError::NotHttp | HttpError::TooLarge => Self::Malformed(error.to_string()),
-            _ => Self::Unreachable(error.to_string()),
-        }
+/// A client with connections of its own. It goes straight to the node, whatever proxies the environment names, and
+/// takes every status for an answer: a node's errors come under 500, and what a redirection says is no template.
+fn agent() -> Agent {
+    Agent::config_builder()
+        .proxy(None)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .max_response_header_size(MAX_HEAD)
+        .max_idle_age(MAX_IDLE)
+        .user_agent(concat!("otedama/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into()
+}
+
+/// Who is at fault when there is no answer.
+fn fault(error: ureq::Error) -> NodeError {
+    use ureq::Error::{BodyExceedsLimit, LargeResponseHeader, Protocol, Timeout};
+    match error {
+        Protocol(_) | LargeResponseHeader(..) => NodeError::Malformed(shorten(&error.to_string())),
+        BodyExceedsLimit(_) => NodeError::Malformed("the answer is too large".to_owned()),
+        Timeout(_) => NodeError::Unreachable("no answer in time".to_owned()),
+        _ => NodeError::Unreachable(error.to_string()),
     }
 }
 
@@ -194,38 +235,5 @@ fn shorten(text: &str) -> String {
 
 /// The header of basic authentication.
 fn basic(credentials: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::from("Basic ");
-    for chunk in credentials.chunks(3) {
-        let mut group = [0; 3];
-        group[..chunk.len()].copy_from_slice(chunk);
-        let [a, b, c] = group;
-        let digits = [a >> 2, (a & 3) << 4 | b >> 4, (b & 15) << 2 | c >> 6, c & 63];
-        for (index, digit) in digits.into_iter().enumerate() {
-            let shown = if index > chunk.len() { b'=' } else { ALPHABET[usize::from(digit)] };
-            out.push(char::from(shown));
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The vectors of RFC 4648, section 10.
-    #[test]
-    fn credentials_are_encoded() {
-        for (text, encoded) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(basic(text.as_bytes()), format!("Basic {encoded}"));
-        }
-        assert_eq!(basic(&[0xff, 0xfe, 0xfd]), "Basic //79");
-    }
+    format!("Basic {}", STANDARD.encode(credentials))
 }
