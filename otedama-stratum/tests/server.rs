@@ -500,3 +500,18 @@ fn the_timeout_that_is_announced_is_the_one_that_comes() {
     let due = wire.session.poll_timeout().unwrap();
     assert_eq!(due.since(wire.now.moment), Duration::from_secs(30));
 }
+
+#[test]
+fn a_job_is_encoded_once_and_its_bytes_are_shared_by_all_connections() {
+    let encoded = EncodedJob::new(&block_one()).unwrap();
+    let last_pieces = ["00000001", "00000002"].map(|prefix| {
+        let mut wire = Wire::new(|_| {});
+        wire.subscribed(prefix);
+        wire.sent();
+        wire.session.send_job(&encoded, &terms(7, 0.5));
+        std::iter::from_fn(|| wire.session.poll_transmit()).last().unwrap()
+    });
+    let [one, two] = last_pieces;
+    assert!(one.len() > 200, "everything behind the job id");
+    assert_eq!(one.as_ptr(), two.as_ptr());
+}
