@@ -76,8 +76,8 @@ pub struct JobBody {
     pub clean: bool,
 }
 
-/// What a header is made of.
-#[derive(Clone, Debug)]
+/// What a header is made of. Equal sources give equal headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderSource {
     /// A Bitcoin-like header over a coinbase and a merkle path.
@@ -85,7 +85,7 @@ pub enum HeaderSource {
 }
 
 /// The parts of a Bitcoin-like header.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BitcoinSource {
     /// The version; bits that a channel may roll should be 0 in it.
     pub version: u32,

@@ -14,6 +14,9 @@ use crate::template::{CoinbaseOutput, CoinbasePlan, Marker, Template, TemplateEr
 /// Templates whose jobs are remembered, the newest included. At one every 30 seconds and one a block this is minutes.
 const ROUNDS: usize = 16;
 
+/// How often a job can change its coinbase for channels whose terms change.
+pub const EDITIONS: u32 = 32;
+
 /// How the pool cuts its coinbases.
 #[derive(Debug, Clone)]
 pub struct Layout {
@@ -42,8 +45,6 @@ pub struct BoardJob {
     pub body: Arc<JobBody>,
     /// The wire form, made once.
     pub encoded: EncodedJob,
-    /// The wire form for sending the same job again under another id.
-    pub again: EncodedJob,
     /// What it was made from.
     pub template: Arc<Template>,
     /// Version bits that may be rolled.
@@ -87,7 +88,7 @@ pub struct JobBoard {
 struct Round {
     template: Arc<Template>,
     clean: bool,
-    jobs: HashMap<Option<Account>, Arc<BoardJob>>,
+    jobs: HashMap<(Option<Account>, u32), Arc<BoardJob>>,
     seen: HashMap<u32, HashSet<Digest>>,
 }
 
@@ -120,9 +121,9 @@ impl JobBoard {
         let (newest, number) = (self.newest + 1, self.numbers.wrapping_add(1));
         let trial = Payout { account: Account::new(""), script: self.layout.pool_script.as_ref().into() };
         let finder = (self.layout.payee == Payee::Finder).then_some(&trial);
-        let job = make(&self.layout, self.life, number, newest, &round, finder)?;
+        let job = make(&self.layout, self.life, number, newest, &round, (finder, 0))?;
         if finder.is_none() {
-            round.jobs.insert(None, Arc::new(job));
+            round.jobs.insert((None, 0), Arc::new(job));
         }
         (self.newest, self.numbers) = (newest, number);
         self.rounds.push_back(round);
@@ -135,21 +136,26 @@ impl JobBoard {
     /// The current job for a channel: one for all where the coinbase pays the pool, one an account where it pays the
     /// finder. `None` without a template, or without a payee where one is needed.
     ///
+    /// A channel whose terms change gets the next `edition` of the job: its coinbase differs, so that a miner who
+    /// starts over does not find the same shares again. There are [`EDITIONS`] of them at most; the last is for all
+    /// that come after.
+    ///
     /// # Errors
     /// [`JobError`] if no valid coinbase can be made: the template or the configuration is at fault.
-    pub fn job(&mut self, payout: Option<&Payout>) -> Result<Option<Arc<BoardJob>>, JobError> {
+    pub fn job(&mut self, payout: Option<&Payout>, edition: u32) -> Result<Option<Arc<BoardJob>>, JobError> {
         let payout = match self.layout.payee {
             Payee::Pool => None,
             Payee::Finder if payout.is_none() => return Ok(None),
             Payee::Finder => payout,
         };
-        let key = payout.map(|payout| payout.account.clone());
+        let edition = edition.min(EDITIONS - 1);
+        let key = (payout.map(|payout| payout.account.clone()), edition);
         let (newest, number) = (self.newest, self.numbers.wrapping_add(1));
         let Some(round) = self.rounds.back_mut() else { return Ok(None) };
         if let Some(job) = round.jobs.get(&key) {
             return Ok(Some(Arc::clone(job)));
         }
-        let job = Arc::new(make(&self.layout, self.life, number, newest, round, payout)?);
+        let job = Arc::new(make(&self.layout, self.life, number, newest, round, (payout, edition))?);
         self.numbers = number;
         round.jobs.insert(key, Arc::clone(&job));
         Ok(Some(job))
@@ -199,7 +205,7 @@ fn make(
     number: u32,
     round_number: u64,
     round: &Round,
-    payout: Option<&Payout>,
+    (payout, edition): (Option<&Payout>, u32),
 ) -> Result<BoardJob, JobError> {
     let template = &round.template;
     let marker = Marker { node: life.node, boot: life.boot, job: number };
@@ -213,12 +219,13 @@ fn make(
         nbits: template.nbits,
         ntime: template.curtime.max(template.mintime),
     };
-    let body = JobBody::bitcoin(layout.algorithm, source, round.clean).map_err(TemplateError::from)?;
+    let body = JobBody::bitcoin(layout.algorithm, source, round.clean && edition == 0)
+        .map_err(TemplateError::from)?;
     let body = body.with_height(u64::from(template.height));
     let encoded = EncodedJob::new(&body)?;
     let version_mask = template.rolling_mask(layout.version_mask);
-    let (again, template) = (encoded.unclean(), Arc::clone(template));
-    Ok(BoardJob { number, body: Arc::new(body), encoded, again, template, version_mask, round: round_number })
+    let template = Arc::clone(template);
+    Ok(BoardJob { number, body: Arc::new(body), encoded, template, version_mask, round: round_number })
 }
 
 /// Who gets how much from the coinbase itself; zero outputs are left out.

@@ -390,6 +390,31 @@ fn solo_pays_the_finder_from_the_coinbase() {
 }
 
 #[test]
+fn a_changed_difficulty_opens_new_search_space() {
+    let mut pool = Pool::new(pplns());
+    let connection = pool.bench.connect();
+    let greet = format!(
+        "{{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[]}}\n\
+         {{\"id\":2,\"method\":\"mining.authorize\",\"params\":[\"{ALICE}.rig\",\"x\"]}}\n"
+    );
+    pool.bench.send(connection, greet.as_bytes());
+    pool.bench.take_output(connection);
+    let mut halves = Vec::new();
+    for difficulty in [1e-6, 1e-7, 1e-8] {
+        let line =
+            format!("{{\"id\":3,\"method\":\"mining.suggest_difficulty\",\"params\":[{difficulty}]}}\n");
+        pool.bench.send(connection, line.as_bytes());
+        let output = String::from_utf8(pool.bench.take_output(connection)).unwrap();
+        let notify = output.lines().find(|line| line.contains("mining.notify")).unwrap().to_owned();
+        assert!(notify.ends_with(",false]}"), "older jobs are still good: {notify}");
+        halves.push(notify.split('"').nth(13).unwrap().to_owned());
+    }
+    halves.sort();
+    halves.dedup();
+    assert_eq!(halves.len(), 3, "each has a coinbase of its own: {halves:?}");
+}
+
+#[test]
 fn an_unknown_address_is_not_authorised() {
     let mut pool = Pool::new(pplns());
     let connection = pool.bench.connect();

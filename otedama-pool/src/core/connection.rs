@@ -25,6 +25,8 @@ pub(super) struct Connection {
     /// The next look at its timers, as it stands in the core's heap.
     pub(super) alarm: Option<Moment>,
     pub(super) greeted: bool,
+    /// How often its terms have changed since the current template came.
+    pub(super) edition: u32,
     jobs: VecDeque<SentJob>,
 }
 
@@ -45,8 +47,8 @@ pub(super) struct SentJob {
 impl Connection {
     pub(super) fn new(session: ServerSession, vardiff: Vardiff) -> Self {
         let (prefix, checking, alarm, greeted) = (None, 0, None, false);
-        let (workers, easiest, jobs) = (Vec::new(), Target::MAX, VecDeque::new());
-        Self { session, prefix, workers, vardiff, easiest, checking, alarm, greeted, jobs }
+        let (workers, easiest, edition, jobs) = (Vec::new(), Target::MAX, 0, VecDeque::new());
+        Self { session, prefix, workers, vardiff, easiest, checking, alarm, greeted, edition, jobs }
     }
 
     /// The worker with this number, if it was authorised.

@@ -69,20 +69,25 @@ impl PoolCore {
         let job = self.board.next_id();
         let ready: Vec<_> = self.connections.iter().filter(|(_, c)| c.greeted).map(|(id, _)| *id).collect();
         for id in ready {
-            self.send_job(id, job, false);
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.edition = 0;
+            }
+            self.send_job(id, job);
         }
     }
 
-    /// Sends the current job once more under another id: the channel's terms have changed.
+    /// Sends the next edition of the current job: the channel's terms have changed.
     pub(super) fn resend_job(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.edition = connection.edition.saturating_add(1);
         let job = self.board.next_id();
-        self.send_job(id, job, true);
+        self.send_job(id, job);
     }
 
-    pub(super) fn send_job(&mut self, id: ConnectionId, job: JobId, again: bool) {
+    pub(super) fn send_job(&mut self, id: ConnectionId, job: JobId) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(extranonce_prefix) = connection.prefix.filter(|_| connection.greeted) else { return };
-        let board = match self.board.job(connection.payout()) {
+        let board = match self.board.job(connection.payout(), connection.edition) {
             Ok(Some(board)) => board,
             Ok(None) => return,
             Err(error) => return self.event(PoolEvent::TemplateRefused(error)),
@@ -97,8 +102,7 @@ impl PoolCore {
             version_mask: connection.session.version_mask() & board.version_mask,
         };
         let sent = SentJob { job: Job::new(Arc::clone(&board.body), terms), board };
-        let encoded = if again { &sent.board.again } else { &sent.board.encoded };
-        connection.session.send_job(encoded, sent.job.terms());
+        connection.session.send_job(&sent.board.encoded, sent.job.terms());
         self.propose(&sent);
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.remember(sent);

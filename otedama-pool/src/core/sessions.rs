@@ -100,6 +100,6 @@ impl PoolCore {
             self.event(PoolEvent::Ready { connection: id, account, agent });
         }
         let job = self.board.next_id();
-        self.send_job(id, job, false);
+        self.send_job(id, job);
     }
 }
