@@ -15,14 +15,11 @@ use otedama_hash::{Kernel, NonceRange, Stop};
 struct Ratio {
     name: &'static str,
     baseline: Baseline,
-    threads: usize,
 }
 
-const RATIOS: [Ratio; 4] = [
-    Ratio { name: "sha256d", baseline: baseline::SHA256D, threads: 1 },
-    Ratio { name: "scrypt", baseline: baseline::SCRYPT, threads: 1 },
-    Ratio { name: "sha256d-2t", baseline: baseline::SHA256D, threads: 2 },
-    Ratio { name: "scrypt-2t", baseline: baseline::SCRYPT, threads: 2 },
+const RATIOS: [Ratio; 2] = [
+    Ratio { name: "sha256d", baseline: baseline::SHA256D },
+    Ratio { name: "scrypt", baseline: baseline::SCRYPT },
 ];
 
 fn main() -> ExitCode {
@@ -31,14 +28,10 @@ fn main() -> ExitCode {
 
 impl Ratio {
     fn measure(&self) -> Measured {
-        if self.threads > measure::threads() {
-            return Ok(None);
-        }
         let baseline = self.baseline;
         self.check_baseline()?;
         let kernel = fastest(baseline.algorithm)?;
-        let pairs = (0..self.threads).map(|_| (ours(kernel), theirs(baseline))).collect();
-        let found = compare(pairs);
+        let found = compare(vec![(ours(kernel), theirs(baseline))]);
         let row = Row {
             name: self.name,
             result: format!("{:.3}", found.ratio),

@@ -1,6 +1,4 @@
-//! A CPU miner against any pool: no runtime, two values, one loop.
-//!
-//!     cpu_miner stratum+tcp://pool.example:3333 sha256d wallet.rig1
+//! A CPU miner against any pool: `cpu_miner stratum+tcp://pool.example:3333 sha256d wallet.rig1`.
 
 use otedama_core::AlgorithmSet;
 use otedama_examples::Failure;

@@ -1,6 +1,4 @@
-//! A pool in a program: templates from a node, shares into a journal, news out.
-//!
-//!     pool litecoin http://127.0.0.1:9332 .litecoin/.cookie ltc1q... pool.db 0.0.0.0:3333
+//! A pool in a program: `pool litecoin http://127.0.0.1:9332 .litecoin/.cookie ltc1q... pool.db 0.0.0.0:3333`.
 
 use otedama_core::Factor;
 use otedama_examples::Failure;
