@@ -11,12 +11,12 @@ pub const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(150);
 
 /// Something that can be done any number of times.
-pub type Task<'a> = Box<dyn FnMut(u64) + Send + 'a>;
+pub type Task<'a> = Box<dyn FnMut(u64) + 'a>;
 
 /// Two tasks measured in turns.
 #[derive(Clone, Copy, Debug)]
 pub struct Comparison {
-    /// Repetitions per second of CPU time and thread of ours.
+    /// Repetitions per second of CPU time of ours.
     pub ours: f64,
     /// The same of the baseline.
     pub theirs: f64,
@@ -24,13 +24,11 @@ pub struct Comparison {
     pub ratio: f64,
 }
 
-/// Compares two tasks on as many threads as there are pairs; all threads of a side work at the same time.
-pub fn compare(mut pairs: Vec<(Task<'_>, Task<'_>)>) -> Comparison {
-    let (mut ours, mut theirs): (Vec<_>, Vec<_>) = pairs.drain(..).unzip();
-    let (our_count, their_count) = (calibrate(&mut ours[0]), calibrate(&mut theirs[0]));
-    let rounds: Vec<_> = (0..ROUNDS)
-        .map(|_| (rate_of_side(&mut ours, our_count), rate_of_side(&mut theirs, their_count)))
-        .collect();
+/// Compares two tasks, which take turns.
+pub fn compare(mut ours: Task<'_>, mut theirs: Task<'_>) -> Comparison {
+    let (our_count, their_count) = (calibrate(&mut ours), calibrate(&mut theirs));
+    let round = |_| (one_rate(&mut ours, our_count), one_rate(&mut theirs, their_count));
+    let rounds: Vec<_> = (0..ROUNDS).map(round).collect();
     Comparison {
         ours: median(rounds.iter().map(|(ours, _)| *ours)),
         theirs: median(rounds.iter().map(|(_, theirs)| *theirs)),
@@ -76,14 +74,6 @@ fn one_rate(task: &mut Task<'_>, count: u64) -> f64 {
     count / spent.as_secs_f64()
 }
 
-fn rate_of_side(tasks: &mut [Task<'_>], count: u64) -> f64 {
-    let rates: Vec<f64> = std::thread::scope(|scope| {
-        let running: Vec<_> = tasks.iter_mut().map(|task| scope.spawn(|| one_rate(task, count))).collect();
-        running.into_iter().map(|thread| thread.join().unwrap_or(f64::NAN)).collect()
-    });
-    rates.iter().sum::<f64>() / f64::from(u32::try_from(rates.len()).unwrap_or(1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,7 +93,7 @@ mod tests {
                 }
             })
         }
-        let found = compare(vec![(spin(1_000), spin(2_000))]);
+        let found = compare(spin(1_000), spin(2_000));
         assert!((1.5..2.7).contains(&found.ratio), "{found:?}");
     }
 }
