@@ -247,7 +247,9 @@ impl Job {
     fn version(&self, version: u32, bits: Option<u32>) -> Result<u32, Reject> {
         let mask = self.terms.version_mask;
         match bits {
+            // Zero bits roll nothing; some firmware sends them whatever was negotiated.
             None => Ok(version),
+            Some(0) if mask == 0 => Ok(version),
             Some(_) if mask == 0 => Err(Reject::VersionRollingOff),
             Some(bits) if bits & !mask != 0 => Err(Reject::VersionBits { bits, mask }),
             Some(bits) => Ok(version & !mask | bits),
@@ -355,6 +357,15 @@ mod tests {
         let header = job.header(&rolled).unwrap();
         assert_eq!(header.as_bytes()[..4], 0x2001u32.to_le_bytes());
         assert_ne!(header, job.header(&share("0104")).unwrap());
+    }
+
+    #[test]
+    fn without_a_mask_only_zero_bits_pass() {
+        let job = block_one();
+        let job = Job::new(job.body().clone(), Terms { version_mask: 0, ..*job.terms() });
+        let rolled = |bits| job.header(&Share { version_bits: Some(bits), ..share("0104") });
+        assert_eq!(rolled(0), job.header(&share("0104")));
+        assert_eq!(rolled(0x2000), Err(Reject::VersionRollingOff));
     }
 
     #[test]
