@@ -1,6 +1,6 @@
 //! Blocks from their finding to their maturity: persisted, submitted, looked for, booked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ const LOOKS_BEFORE_RESUBMISSION: u32 = 5;
 pub(super) struct Blocks {
     maturity: u32,
     tracked: BTreeMap<Hash256, Tracked>,
+    /// Every block found in this life: as many as there is proof of work for.
+    found: HashSet<Hash256>,
 }
 
 #[derive(Debug)]
@@ -38,8 +40,8 @@ struct Tracked {
 }
 
 impl Blocks {
-    pub(super) const fn new(maturity: u32) -> Self {
-        Self { maturity, tracked: BTreeMap::new() }
+    pub(super) fn new(maturity: u32) -> Self {
+        Self { maturity, tracked: BTreeMap::new(), found: HashSet::new() }
     }
 
     /// Takes up a block of an earlier life: one that no node confirmed is handed in again.
@@ -69,9 +71,10 @@ impl Blocks {
         self.tracked.insert(candidate.hash, tracked);
     }
 
-    /// Whether this block is known already.
-    pub(super) fn knows(&self, hash: &Hash256) -> bool {
-        self.tracked.contains_key(hash)
+    /// Notes a block as found; `false` if it was before. It stays noted whatever becomes of it: its share may come
+    /// again while its record is on the way to the journal, or when its fate is long final.
+    pub(super) fn is_first(&mut self, hash: Hash256) -> bool {
+        self.found.insert(hash)
     }
 
     /// A new tip: every block may have moved.

@@ -89,7 +89,7 @@ impl PoolCore {
 
     fn block_found(&mut self, worker: &Worker, sent: &SentJob, share: &Share) {
         let Some((hash, block)) = assemble(&sent.job, &sent.board, share) else { return };
-        if self.blocks.knows(&hash) {
+        if !self.blocks.is_first(hash) {
             return;
         }
         let (account, name) = (worker.payout.account.clone(), Arc::clone(&worker.name));
