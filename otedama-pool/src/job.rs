@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use otedama_core::{Algorithm, Amount, BitcoinSource, Digest, JobBody, JobId, Percent};
+use otedama_core::{Algorithm, Amount, BitcoinSource, Digest, Hash256, JobBody, JobId, Percent};
 use otedama_stratum::{EncodeError, EncodedJob};
 
 use crate::account::Account;
@@ -14,7 +14,7 @@ use crate::template::{CoinbaseOutput, CoinbasePlan, Marker, Template, TemplateEr
 /// Templates whose jobs are remembered, the newest included. At one every 30 seconds and one a block this is minutes.
 const ROUNDS: usize = 16;
 
-/// How often a job can change its coinbase for channels whose terms change.
+/// Jobs that one channel may have on one template, each with a coinbase of its own.
 pub const EDITIONS: u32 = 32;
 
 /// How the pool cuts its coinbases.
@@ -88,6 +88,7 @@ pub struct JobBoard {
 struct Round {
     template: Arc<Template>,
     clean: bool,
+    merkle_path: Box<[Hash256]>,
     jobs: HashMap<(Option<Account>, u32), Arc<BoardJob>>,
     seen: HashMap<u32, HashSet<Digest>>,
 }
@@ -117,7 +118,9 @@ impl JobBoard {
     /// [`JobError`] if no valid coinbase can be made for it; then nothing changes.
     pub fn set_template(&mut self, template: Arc<Template>) -> Result<(), JobError> {
         let clean = self.template().is_none_or(|old| old.previous != template.previous);
-        let mut round = Round { template, clean, jobs: HashMap::new(), seen: HashMap::new() };
+        let merkle_path = template.merkle_path();
+        let (jobs, seen) = (HashMap::new(), HashMap::new());
+        let mut round = Round { template, clean, merkle_path, jobs, seen };
         let (newest, number) = (self.newest + 1, self.numbers.wrapping_add(1));
         let trial = Payout { account: Account::new(""), script: self.layout.pool_script.as_ref().into() };
         let finder = (self.layout.payee == Payee::Finder).then_some(&trial);
@@ -134,11 +137,12 @@ impl JobBoard {
     }
 
     /// The current job for a channel: one for all where the coinbase pays the pool, one an account where it pays the
-    /// finder. `None` without a template, or without a payee where one is needed.
+    /// finder. `None` without a template, without a payee where one is needed, or if there are no more editions.
     ///
-    /// A channel whose terms change gets the next `edition` of the job: its coinbase differs, so that a miner who
-    /// starts over does not find the same shares again. There are [`EDITIONS`] of them at most; the last is for all
-    /// that come after.
+    /// A channel whose terms change gets the next `edition` of the job, of which there are [`EDITIONS`]: its coinbase
+    /// differs, so that a miner who starts over does not find the same shares again, and so that no header has two
+    /// targets. Whoever had two for the same headers could choose, after hashing, by which to be judged, and be
+    /// credited for more than the work done.
     ///
     /// # Errors
     /// [`JobError`] if no valid coinbase can be made: the template or the configuration is at fault.
@@ -148,7 +152,9 @@ impl JobBoard {
             Payee::Finder if payout.is_none() => return Ok(None),
             Payee::Finder => payout,
         };
-        let edition = edition.min(EDITIONS - 1);
+        if edition >= EDITIONS {
+            return Ok(None);
+        }
         let key = (payout.map(|payout| payout.account.clone()), edition);
         let (newest, number) = (self.newest, self.numbers.wrapping_add(1));
         let Some(round) = self.rounds.back_mut() else { return Ok(None) };
@@ -159,6 +165,12 @@ impl JobBoard {
         self.numbers = number;
         round.jobs.insert(key, Arc::clone(&job));
         Ok(Some(job))
+    }
+
+    /// The number of the current template, for counting the jobs that a channel had on it.
+    #[must_use]
+    pub const fn round(&self) -> u64 {
+        self.newest
     }
 
     /// A job id that no job had for a long time: eight bits of the life, then a counter.
@@ -215,7 +227,7 @@ fn make(
         version: template.version,
         previous: template.previous,
         coinbase: template.coinbase(&plan)?,
-        merkle_path: template.merkle_path(),
+        merkle_path: round.merkle_path.clone(),
         nbits: template.nbits,
         ntime: template.curtime.max(template.mintime),
     };

@@ -25,9 +25,28 @@ pub(super) struct Connection {
     /// The next look at its timers, as it stands in the core's heap.
     pub(super) alarm: Option<Moment>,
     pub(super) greeted: bool,
-    /// How often its terms have changed since the current template came.
-    pub(super) edition: u32,
+    /// What was given under its prefix.
+    pub(super) given: Given,
     jobs: VecDeque<SentJob>,
+}
+
+/// How many jobs were given under an extranonce prefix on one template: the edition that comes next.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Given {
+    round: u64,
+    jobs: u32,
+}
+
+impl Given {
+    /// How many on the template with this number.
+    pub(super) const fn on(self, round: u64) -> u32 {
+        if self.round == round { self.jobs } else { 0 }
+    }
+
+    /// The same with one more on the template with this number.
+    const fn and_one_on(self, round: u64) -> Self {
+        Self { round, jobs: self.on(round).saturating_add(1) }
+    }
 }
 
 /// An authorised worker.
@@ -47,8 +66,8 @@ pub(super) struct SentJob {
 impl Connection {
     pub(super) fn new(session: ServerSession, vardiff: Vardiff) -> Self {
         let (prefix, checking, alarm, greeted) = (None, 0, None, false);
-        let (workers, easiest, edition, jobs) = (Vec::new(), Target::MAX, 0, VecDeque::new());
-        Self { session, prefix, workers, vardiff, easiest, checking, alarm, greeted, edition, jobs }
+        let (workers, easiest, given, jobs) = (Vec::new(), Target::MAX, Given::default(), VecDeque::new());
+        Self { session, prefix, workers, vardiff, easiest, checking, alarm, greeted, given, jobs }
     }
 
     /// The worker with this number, if it was authorised.
@@ -76,7 +95,9 @@ impl Connection {
         self.prefix.is_some() && self.payout().is_some()
     }
 
-    pub(super) fn remember(&mut self, job: SentJob) {
+    /// Notes a job that was given on the template with this number.
+    pub(super) fn remember(&mut self, job: SentJob, round: u64) {
+        self.given = self.given.and_one_on(round);
         if self.jobs.len() == JOBS {
             self.jobs.pop_front();
         }

@@ -62,6 +62,7 @@ impl PoolCore {
         if let Err(error) = self.board.set_template(template) {
             return self.event(PoolEvent::TemplateRefused(error));
         }
+        self.given.clear();
         if new_tip {
             self.blocks.tip_changed(self.now);
             self.event(PoolEvent::Job { height });
@@ -69,17 +70,13 @@ impl PoolCore {
         let job = self.board.next_id();
         let ready: Vec<_> = self.connections.iter().filter(|(_, c)| c.greeted).map(|(id, _)| *id).collect();
         for id in ready {
-            if let Some(connection) = self.connections.get_mut(&id) {
-                connection.edition = 0;
-            }
             self.send_job(id, job);
         }
     }
 
-    /// Sends the next edition of the current job: the channel's terms have changed.
+    /// Sends the next edition of the current job: the channel's terms have changed. After very many changes they apply
+    /// from the next template on.
     pub(super) fn resend_job(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        connection.edition = connection.edition.saturating_add(1);
         let job = self.board.next_id();
         self.send_job(id, job);
     }
@@ -87,7 +84,8 @@ impl PoolCore {
     pub(super) fn send_job(&mut self, id: ConnectionId, job: JobId) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(extranonce_prefix) = connection.prefix.filter(|_| connection.greeted) else { return };
-        let board = match self.board.job(connection.payout(), connection.edition) {
+        let round = self.board.round();
+        let board = match self.board.job(connection.payout(), connection.given.on(round)) {
             Ok(Some(board)) => board,
             Ok(None) => return,
             Err(error) => return self.event(PoolEvent::TemplateRefused(error)),
@@ -105,7 +103,7 @@ impl PoolCore {
         connection.session.send_job(&sent.board.encoded, sent.job.terms());
         self.propose(&sent);
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.remember(sent);
+            connection.remember(sent, round);
         }
         self.touched.insert(id);
     }

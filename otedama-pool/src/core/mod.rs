@@ -14,7 +14,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use otedama_core::{Moment, Now, Target, Weight};
+use otedama_core::{Extranonce, Moment, Now, Target, Weight};
 use otedama_stratum::ServerSession;
 
 pub use self::config::{CoreConfig, CoreLimits, PREFIX_LEN, Payouts};
@@ -22,7 +22,7 @@ pub use self::io::{BatchId, CheckId, CloseReason, ConnectionId, Effect, Input, N
 
 use self::blocks::Blocks;
 use self::commit::{Commit, Terms};
-use self::connection::Connection;
+use self::connection::{Connection, Given};
 use self::shares::PendingShare;
 use self::source::Sources;
 use crate::extranonce::Prefixes;
@@ -47,6 +47,8 @@ pub struct PoolCore {
     now: Now,
     connections: HashMap<ConnectionId, Connection>,
     prefixes: Prefixes,
+    /// What was given under prefixes whose connections are gone, on the current template.
+    given: HashMap<Extranonce, Given>,
     board: JobBoard,
     sources: Sources,
     commit: Commit,
@@ -84,6 +86,7 @@ impl PoolCore {
             board: JobBoard::new(config.layout.clone(), life),
             commit: Commit::new(terms, life),
             prefixes: Prefixes::new(PREFIX_LEN),
+            given: HashMap::new(),
             config,
             now,
             blocks,
@@ -159,6 +162,9 @@ impl PoolCore {
         let Some(connection) = self.connections.remove(&id) else { return };
         if let Some(prefix) = connection.prefix {
             self.prefixes.release(&prefix, self.now.moment);
+            if connection.given.on(self.board.round()) > 0 {
+                self.given.insert(prefix, connection.given);
+            }
         }
         self.event(PoolEvent::Left { connection: id });
     }

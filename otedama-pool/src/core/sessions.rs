@@ -6,6 +6,7 @@ use otedama_stratum::{Login, ServerEvent};
 use super::PoolCore;
 use super::connection::Worker;
 use super::io::{ConnectionId, PoolEvent};
+use crate::job::EDITIONS;
 use crate::scheme::Payee;
 use crate::user::User;
 
@@ -56,10 +57,18 @@ impl PoolCore {
     /// A channel for life: who subscribes again keeps the prefix, who comes back gets the old one if it is free.
     fn subscribe(&mut self, id: ConnectionId, resume: Option<Extranonce>) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
+        // Under a prefix that had many jobs on this template there are few left to give.
+        let round = self.board.round();
+        let worn =
+            |prefix: &Extranonce| self.given.get(prefix).is_some_and(|given| given.on(round) > EDITIONS / 2);
         let prefix = connection.prefix.or_else(|| {
+            let resume = resume.filter(|prefix| !worn(prefix));
             let resumed = resume.and_then(|prefix| self.prefixes.resume(&prefix));
             resumed.or_else(|| self.prefixes.allocate(self.now.moment))
         });
+        if let Some(given) = prefix.and_then(|prefix| self.given.remove(&prefix)) {
+            connection.given = given;
+        }
         connection.prefix = prefix;
         match prefix {
             Some(prefix) => connection.session.open_channel(prefix),
