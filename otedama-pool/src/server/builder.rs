@@ -70,6 +70,7 @@ struct Options {
     listen: Vec<String>,
     vardiff: Option<VardiffConfig>,
     limits: CoreLimits,
+    session_limits: Option<otedama_stratum::Limits>,
     maturity: Option<u32>,
 }
 
@@ -115,6 +116,7 @@ impl<S: Scheme + 'static> PoolBuilder<S, NoJournal> {
             listen: Vec::new(),
             vardiff: None,
             limits: CoreLimits::default(),
+            session_limits: None,
             maturity: None,
         };
         Self { nodes: vec![node], address, scheme, journal: NoJournal, options }
@@ -243,6 +245,12 @@ impl<S, J> PoolBuilder<S, J> {
         self
     }
 
+    /// What every connection may take, and how slow it may be.
+    pub fn session_limits(mut self, limits: otedama_stratum::Limits) -> Self {
+        self.options.session_limits = Some(limits);
+        self
+    }
+
     /// Confirmations after which a coinbase counts as spendable; the coin's own if nothing is said.
     pub fn maturity(mut self, confirmations: u32) -> Self {
         self.options.maturity = Some(confirmations);
@@ -272,6 +280,9 @@ fn config(options: &Options, chains: &Chains, scheme: Arc<dyn Scheme>) -> Result
         config.vardiff = vardiff;
     }
     config.limits = options.limits;
+    if let Some(limits) = &options.session_limits {
+        Arc::make_mut(&mut config.session).limits = limits.clone();
+    }
     Ok(config)
 }
 
