@@ -209,7 +209,7 @@ impl Peer {
     }
 
     pub fn share_on(&mut self, job: &Job) -> Found {
-        self.search(job, |_| {}, |digest| judged(job, digest) == (true, false))
+        self.search(job, |_| {}, |digest| only_a_share(job, digest))
     }
 
     pub fn block(&mut self) -> Found {
@@ -264,6 +264,11 @@ impl Peer {
 /// Whether it is a share, and whether it is a block.
 fn judged(job: &Job, digest: Digest) -> (bool, bool) {
     job.judge(digest).map_or((false, false), |verdict| (verdict.met(Goal::SHARE), verdict.met(Goal::BLOCK)))
+}
+
+/// Whether it is a share and no block: that would move the tip, and make jobs stale in the middle of a case.
+pub fn only_a_share(job: &Job, digest: Digest) -> bool {
+    judged(job, digest) == (true, false)
 }
 
 pub fn source(job: &Job) -> &BitcoinSource {
