@@ -7,6 +7,7 @@
 #   make ratios     our kernels over named baselines     (make -s ratios  ONLY="sha256d scrypt")
 #   make figures    speed of what is not a kernel        (make -s figures ONLY="v1-submit journal")
 #   make nightly    the slow part: long fuzzing, all of Miri, the oldest compiler, licences, the full packaging check
+#   make advisories known faults of dependencies; needs to reach github.com
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -139,7 +140,7 @@ nightly: test
 	$(call step,the oldest compiler)
 	.ci/oldest
 	$(call step,cargo-deny)
-	$(CARGO) deny --all-features check
+	$(CARGO) deny --all-features check licenses bans sources
 	$(call step,packages built from what would be published)
 	$(CARGO) publish --workspace --dry-run --allow-dirty --locked
 	$(call step,property tests with many cases)
@@ -148,3 +149,8 @@ nightly: test
 	.ci/miri whole
 	$(call step,fuzzing for ten minutes per target)
 	.ci/fuzz 600
+
+.PHONY: advisories
+advisories:
+	@.ci/setup deny
+	$(CARGO) deny --all-features check advisories
