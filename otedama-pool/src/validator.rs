@@ -29,8 +29,8 @@ pub struct Judged {
 impl Pending {
     /// The first half: everything that costs no hash.
     ///
-    /// `stale` says that the job's block is already mined. A stale or too early or late share still gets hashed: if it
-    /// is a block, the block must go out all the same.
+    /// `stale` says that the job's block is already mined. A stale share, or one of too late a time, still gets
+    /// hashed: if it is a block, the block must go out all the same.
     ///
     /// # Errors
     /// [`Reject`] if no header can be made of the share: the miner is at fault.

@@ -92,7 +92,10 @@ impl PoolCore {
         if let Some(wish) =
             wish.and_then(|wish| Difficulty::from_f64(self.config.layout.algorithm, wish).ok())
         {
-            connection.vardiff.fix(wish.target(), self.now);
+            let changed = connection.vardiff.fix(wish.target(), self.now).is_some();
+            if changed && connection.greeted {
+                self.resend_job(id);
+            }
         }
         self.greet(id);
     }
