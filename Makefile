@@ -6,7 +6,7 @@
 #   make bench      criterion benches
 #   make ratios     our kernels over named baselines     (make -s ratios  ONLY="sha256d scrypt")
 #   make figures    speed of what is not a kernel        (make -s figures ONLY="v1-submit journal")
-#   make nightly    the slow part: long fuzzing, all of Miri, the oldest compiler, licences, the full packaging check
+#   make nightly    the slow part: long fuzzing, all of Miri, many property cases, cargo-deny
 #   make advisories known faults of dependencies; needs to reach github.com
 
 SHELL := bash
@@ -43,7 +43,7 @@ demo:
 # ---- testing ---------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint features cross package unit miri fuzz
+test: lint features cross oldest package unit miri fuzz
 	$(call step,all green)
 
 .PHONY: lint
@@ -51,12 +51,13 @@ lint: fmt clippy doc purity tidy licences
 
 .PHONY: fmt
 fmt:
-	@.ci/setup rust build
+	@.ci/setup rust
 	$(call step,formatting)
 	$(CARGO) fmt --all --check
 
 .PHONY: clippy
 clippy:
+	@.ci/setup rust build
 	$(call step,clippy)
 	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
 
@@ -91,14 +92,20 @@ cross:
 	$(call step,other targets)
 	.ci/cross
 
+.PHONY: oldest
+oldest:
+	@.ci/setup oldest
+	$(call step,the oldest compiler)
+	.ci/oldest
+
 .PHONY: package
 package:
-	$(call step,packages as they would be published)
-	$(CARGO) publish --workspace --dry-run --no-verify --allow-dirty --locked
+	$(call step,packages built from what would be published)
+	$(CARGO) publish --workspace --dry-run --allow-dirty --locked
 
 .PHONY: unit
 unit:
-	@.ci/setup nodes
+	@.ci/setup build nodes
 	$(call step,tests)
 	$(CARGO) test --workspace --all-features --locked
 
@@ -136,13 +143,9 @@ figures:
 
 .PHONY: nightly
 nightly: test
-	@.ci/setup deny oldest
-	$(call step,the oldest compiler)
-	.ci/oldest
+	@.ci/setup deny
 	$(call step,cargo-deny)
 	$(CARGO) deny --all-features check licenses bans sources
-	$(call step,packages built from what would be published)
-	$(CARGO) publish --workspace --dry-run --allow-dirty --locked
 	$(call step,property tests with many cases)
 	PROPTEST_CASES=20000 $(CARGO) test --release --workspace --all-features --locked
 	$(call step,Miri: whole crates)
