@@ -3,6 +3,13 @@
 /// Transactions of a template; a block of 4,000,000 weight units holds fewer than 17,000 of the smallest ones.
 pub(crate) const MAX_TEMPLATE_TRANSACTIONS: usize = 25_000;
 
+/// Bounds on what waits for a node.
+#[cfg(feature = "server")]
+pub(crate) mod node {
+    /// Questions of one kind that wait while a node is slow; of more, the oldest are given up and asked again later.
+    pub(crate) const MAX_QUESTIONS: usize = 4096;
+}
+
 /// Bounds on a node that is asked over JSON-RPC.
 #[cfg(feature = "server")]
 pub(crate) mod rpc {

@@ -15,11 +15,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
 use super::connection::{self, Outlet};
+use super::nodes::Nodes;
 use super::threads::{Command, Hashing, RETRY};
 use crate::account::Account;
 use crate::core::{BatchId, CheckId, ConnectionId, Effect, Input, NodeId, PoolCore, PoolEvent};
 use crate::journal::{Applied, Balance, JournalError};
-use crate::node::{BlockStatus, Node, NodeError, Submission};
+use crate::node::{BlockStatus, NodeError, Submission};
 use crate::template::Template;
 
 /// Messages that are handled before the effects are carried out.
@@ -41,6 +42,7 @@ pub(super) enum Message {
     LoadWindow(Weight),
     Submitted(Hash256, NodeId, Result<Submission, NodeError>),
     Observed(Hash256, Option<BlockStatus>),
+    NotObserved(Hash256),
     Proposed(NodeId, Result<Option<Submission>, NodeError>),
     Balances(oneshot::Sender<Result<Vec<Balance>, JournalError>>),
     Stop,
@@ -51,7 +53,7 @@ pub(super) enum Message {
 pub(super) struct Actor {
     pub(super) core: PoolCore,
     pub(super) clock: Clock,
-    pub(super) nodes: Vec<Arc<dyn Node>>,
+    pub(super) nodes: Nodes,
     pub(super) hashing: Hashing,
     pub(super) journal: std_mpsc::Sender<Command>,
     pub(super) journal_thread: JoinHandle<()>,
@@ -138,7 +140,11 @@ impl Actor {
             Message::Submitted(hash, node, answer) => {
                 self.core.handle(Input::Submitted { hash, answers: vec![(node, answer)] }, now);
             }
-            Message::Observed(hash, status) => self.core.handle(Input::Observed { hash, status }, now),
+            Message::Observed(hash, status) => {
+                self.nodes.observed(&hash);
+                self.core.handle(Input::Observed { hash, status }, now);
+            }
+            Message::NotObserved(hash) => self.nodes.observed(&hash),
             Message::Proposed(node, answer) => self.tell(PoolEvent::LayoutChecked { node, answer }),
             Message::Balances(answer) => self.order(Command::Balances(answer)),
             Message::Stop => {}
@@ -174,9 +180,9 @@ impl Actor {
                     self.order(Command::Persist(batch, entries));
                 }
                 Effect::LoadWindow { span } => self.order(Command::LoadWindow(span)),
-                Effect::Submit { hash, block } => self.submit(hash, &block),
-                Effect::Observe { hash } => self.observe(hash),
-                Effect::Propose { block } => self.propose(block),
+                Effect::Submit { hash, block } => self.nodes.submit(hash, &block),
+                Effect::Observe { hash } => self.nodes.observe(hash),
+                Effect::Propose { block } => self.nodes.propose(block),
                 Effect::Event(event) => self.tell(event),
             }
         }
@@ -212,70 +218,9 @@ impl Actor {
         }
     }
 
-    /// Every node gets the block at once, and answers for itself.
-    fn submit(&self, hash: Hash256, block: &Arc<[u8]>) {
-        for (index, node) in self.nodes.iter().enumerate() {
-            let (node, block, messages) = (Arc::clone(node), Arc::clone(block), self.messages.clone());
-            tokio::task::spawn_blocking(move || {
-                let _ = messages.blocking_send(Message::Submitted(hash, NodeId(index), node.submit(&block)));
-            });
-        }
-    }
-
-    /// Asks all nodes; one that has the block on its chain outweighs those that do not.
-    fn observe(&self, hash: Hash256) {
-        let messages = self.messages.clone();
-        let asked: Vec<_> = self
-            .nodes
-            .iter()
-            .map(|node| {
-                let node = Arc::clone(node);
-                tokio::task::spawn_blocking(move || node.block(hash))
-            })
-            .collect();
-        tokio::spawn(async move {
-            let (mut answered, mut best) = (false, None::<BlockStatus>);
-            for question in asked {
-                let Ok(Ok(status)) = question.await else { continue };
-                answered = true;
-                best = best.max_by_depth(status);
-            }
-            if answered {
-                let _ = messages.send(Message::Observed(hash, best)).await;
-            }
-        });
-    }
-
-    fn propose(&self, block: Arc<[u8]>) {
-        let (nodes, messages) = (self.nodes.clone(), self.messages.clone());
-        tokio::task::spawn_blocking(move || {
-            for (index, node) in nodes.iter().enumerate() {
-                let answer = node.propose(&block);
-                let done = answer.is_ok() || index + 1 == nodes.len();
-                if done {
-                    let _ = messages.blocking_send(Message::Proposed(NodeId(index), answer));
-                    return;
-                }
-            }
-        });
-    }
-
     fn tell(&self, event: PoolEvent) {
         // A reader that lags behind misses news; the pool does not wait for it.
         let _ = self.events.try_send(event);
-    }
-}
-
-trait ByDepth {
-    fn max_by_depth(self, other: Self) -> Self;
-}
-
-impl ByDepth for Option<BlockStatus> {
-    fn max_by_depth(self, other: Self) -> Self {
-        match (self, other) {
-            (None, any) | (any, None) => any,
-            (Some(a), Some(b)) => Some(if b.confirmations > a.confirmations { b } else { a }),
-        }
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::Pool;
 use super::actor::{Actor, StopFlag};
 use super::clock::Clock;
+use super::nodes::Nodes;
 use super::threads::{self, Hashing};
 use crate::account::PoolName;
 use crate::coin::{Address, AddressError, Chain, Coin};
@@ -172,7 +173,7 @@ impl<S: Scheme + 'static> PoolBuilder<S, Journaled> {
         let actor = Actor {
             core,
             clock,
-            nodes,
+            nodes: Nodes::new(&nodes, sender.clone()),
             hashing,
             journal,
             journal_thread,

@@ -4,6 +4,7 @@ mod actor;
 mod builder;
 mod clock;
 mod connection;
+mod nodes;
 mod threads;
 
 use std::net::SocketAddr;
