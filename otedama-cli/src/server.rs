@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use otedama_core::{HashRate, Weight};
 use otedama_pool::Pool;
 use otedama_pool::core::PoolEvent;
 use otedama_pool::journal::{BlockState, Sqlite};
+use otedama_pool::node::Submission;
 use otedama_pool::scheme::{Pplns, Scheme, Solo};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -29,10 +31,16 @@ pub(crate) async fn start(config: &PoolConfig) -> Result<Pool, Failure> {
     }
 }
 
-/// Where pools run.
-pub(crate) fn runtime() -> Result<Runtime, Failure> {
+/// How long questions to nodes that are under way at the end may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Runs `work` with a runtime, and does not wait long for what is left when it is done.
+pub(crate) fn with_runtime<T>(work: impl FnOnce(&Runtime) -> Result<T, Failure>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| Failure::Failed(format!("cannot start a runtime: {error}")))
+    let runtime = runtime.map_err(|error| Failure::Failed(format!("cannot start a runtime: {error}")))?;
+    let done = work(&runtime);
+    runtime.shutdown_timeout(FAREWELL);
+    done
 }
 
 /// Turns true once the end is asked for.
@@ -113,7 +121,7 @@ impl Tally {
     }
 
     /// The hash rate behind the shares of this much time.
-    pub(crate) fn rate(&self, earlier: &Self, elapsed: std::time::Duration) -> HashRate {
+    pub(crate) fn rate(&self, earlier: &Self, elapsed: Duration) -> HashRate {
         HashRate::from_work(self.weight.saturating_sub(earlier.weight), elapsed)
     }
 }
@@ -132,9 +140,12 @@ fn log(pool: &str, event: &PoolEvent) {
         PoolEvent::BlockFound { hash, height, account, reward } => {
             info!(pool, %hash, height, %account, %reward, "block found");
         }
-        PoolEvent::BlockAnswered { hash, node, answer } => {
-            info!(pool, %hash, ?node, ?answer, "block handed in")
-        }
+        PoolEvent::BlockAnswered { hash, node, answer } => match answer {
+            Ok(Submission::Known) => info!(pool, %hash, ?node, "block taken"),
+            Ok(Submission::Inconclusive) => debug!(pool, %hash, ?node, "block taken, but not as the best"),
+            Ok(answer) => warn!(pool, %hash, ?node, ?answer, "block refused"),
+            Err(error) => warn!(pool, %hash, ?node, "block not handed in: {error}"),
+        },
         PoolEvent::BlockTurned { hash, height, state, reward, fee } => {
             info!(pool, %hash, height, ?state, %reward, %fee, "block turned");
         }

@@ -12,6 +12,7 @@ use otedama_stratum::Login;
 use otedama_stratum::net::{CloseHandle, Options};
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 use tracing::info;
 
@@ -46,7 +47,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let config = configure(&folder.path, args.algorithm, &interrupt)?;
     let name = PoolName::new(config.name.as_str());
     let before = Totals::of(&mut server::open_journal(&config.store)?, &name)?;
-    let (outcome, tally, miner) = demonstrate(&config, args, &interrupt)?;
+    let (outcome, tally, miner) =
+        server::with_runtime(|runtime| demonstrate(runtime, &config, args, &interrupt))?;
     let totals = Totals::of(&mut server::open_journal(&config.store)?, &name)?.since(before)?;
     print(&totals, tally.rejected, &miner)?;
     match outcome {
@@ -132,11 +134,11 @@ fn yaml(folder: &Path, algorithm: Algorithm, nbits: CompactTarget) -> Result<Str
 
 /// Runs pool and miner until there are enough blocks, or time is up, or the user wishes.
 fn demonstrate(
+    runtime: &Runtime,
     config: &PoolConfig,
     args: &DemoArgs,
     interrupt: &Interrupt,
 ) -> Result<(Outcome, Tally, Summary), Failure> {
-    let runtime = server::runtime()?;
     let pool = runtime.block_on(server::start(config))?;
     let address = pool.addresses().first().map(ToString::to_string).unwrap_or_default();
     info!("the pool listens on {address}, its books are in {}", config.store.display());

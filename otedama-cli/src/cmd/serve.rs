@@ -23,7 +23,8 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
         return Err(config.refuse("configures no pool").into());
     }
     let interrupt = Interrupt::install()?;
-    server::runtime()?.block_on(serve(&config, &server::ended(&interrupt)))?;
+    let ended = server::ended(&interrupt);
+    server::with_runtime(|runtime| runtime.block_on(serve(&config, &ended)))?;
     Err(Failure::Interrupted)
 }
 

@@ -61,9 +61,10 @@ impl Process {
         self.stderr.wait_for(part, count);
     }
 
-    /// Lines of standard error with this in them.
-    pub fn logged(&self, part: &str) -> usize {
-        self.stderr.count(part)
+    /// The lines of standard error with this in them.
+    pub fn log_with(&self, part: &str) -> Vec<String> {
+        let lines = self.stderr.lines.0.lock().unwrap();
+        lines.iter().filter(|line| line.contains(part)).cloned().collect()
     }
 
     /// Sends a signal by its name: INT, TERM.
@@ -127,10 +128,6 @@ impl Stream {
             "not within {PATIENCE:?}: {count} of {part:?} in\n{}",
             lines.join("\n")
         );
-    }
-
-    fn count(&self, part: &str) -> usize {
-        self.lines.0.lock().unwrap().iter().filter(|line| line.contains(part)).count()
     }
 
     fn text(&self) -> String {
