@@ -56,8 +56,8 @@ fn time_may_run_out() {
 
 #[test]
 fn it_ends_cleanly_when_interrupted() {
-    let demo = Process::start(&["demo"]);
-    demo.wait_for_log("connected to", 1);
+    let demo = Process::start(&["demo", "--log-level", "debug"]);
+    demo.wait_for_log("share accepted", 1);
     demo.signal("INT");
     let demo = demo.ended();
     assert_eq!(demo.code, Some(130), "{}", demo.stderr);
