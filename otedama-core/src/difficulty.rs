@@ -181,7 +181,7 @@ mod tests {
         #[test]
         fn the_target_is_the_exact_floor(mantissa in 1u64..1 << 53, shift in -80i32..150) {
             #[expect(clippy::cast_precision_loss, reason = "below 2^53 it is exact")]
-            let number = mantissa as f64 * 2f64.powi(shift);
+            let number = mantissa as f64 * f64::from_bits(u64::try_from(1023 + shift).unwrap() << 52);
             let one = U512::from(Algorithm::SHA256D.spec().difficulty_one.0);
             let expected = if shift >= 0 {
                 one / (U512::from(mantissa) << shift.unsigned_abs() as usize)
