@@ -1,10 +1,11 @@
 //! A pool as configured, and what it says while it runs.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use otedama_core::{HashRate, Weight};
+use otedama_core::{Hash256, HashRate, Weight};
 use otedama_pool::Pool;
 use otedama_pool::core::PoolEvent;
 use otedama_pool::journal::{BlockState, Sqlite};
@@ -88,16 +89,16 @@ async fn start_with<S: Scheme + 'static>(
 }
 
 /// What a pool has done in this run, as far as its news say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     /// Shares that were accepted.
     pub(crate) shares: u64,
     /// Shares that were refused.
     pub(crate) rejected: u64,
-    /// Blocks that a node has on its best chain.
-    pub(crate) blocks: u64,
     /// What the accepted shares count for.
     pub(crate) weight: Weight,
+    /// Blocks that were booked in this run and are still on a node's best chain.
+    booked: HashSet<Hash256>,
 }
 
 impl Tally {
@@ -109,20 +110,25 @@ impl Tally {
                 self.weight = self.weight.saturating_add(*weight);
             }
             PoolEvent::Rejected { .. } => self.rejected = self.rejected.saturating_add(1),
-            PoolEvent::BlockTurned { state: BlockState::Confirmed, .. } => {
-                self.blocks = self.blocks.saturating_add(1);
+            PoolEvent::BlockTurned { hash, state: BlockState::Confirmed, .. } => {
+                self.booked.insert(*hash);
             }
-            PoolEvent::BlockTurned { state: BlockState::Orphaned, .. } => {
-                self.blocks = self.blocks.saturating_sub(1);
+            PoolEvent::BlockTurned { hash, state: BlockState::Orphaned, .. } => {
+                self.booked.remove(hash);
             }
             _ => {}
         }
         log(pool, event);
     }
 
-    /// The hash rate behind the shares of this much time.
-    pub(crate) fn rate(&self, earlier: &Self, elapsed: Duration) -> HashRate {
-        HashRate::from_work(self.weight.saturating_sub(earlier.weight), elapsed)
+    /// Blocks that were booked in this run and are still on a node's best chain.
+    pub(crate) fn blocks(&self) -> u64 {
+        u64::try_from(self.booked.len()).unwrap_or(u64::MAX)
+    }
+
+    /// The hash rate behind the shares of this much time, in which the weight grew from `earlier`.
+    pub(crate) fn rate(&self, earlier: Weight, elapsed: Duration) -> HashRate {
+        HashRate::from_work(self.weight.saturating_sub(earlier), elapsed)
     }
 }
 

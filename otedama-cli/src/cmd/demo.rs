@@ -177,7 +177,7 @@ async fn attend(
     let mut progress = tokio::time::interval(PROGRESS);
     progress.reset();
     let outcome = loop {
-        if args.blocks.is_some_and(|wanted| tally.blocks >= wanted) {
+        if args.blocks.is_some_and(|wanted| tally.blocks() >= wanted) {
             break Outcome::Done;
         }
         tokio::select! {
@@ -208,7 +208,7 @@ async fn sleep_until(deadline: Option<Instant>) {
 async fn report(pool: &Pool, tally: &Tally, miner: &Watch) -> Result<(), Failure> {
     let balances = pool.balances().await.map_err(|error| Failure::Failed(error.to_string()))?;
     let Totals { credited, fee, .. } = Totals::of_balances(&balances)?;
-    let Tally { shares, rejected, blocks, .. } = tally;
+    let (Tally { shares, rejected, .. }, blocks) = (tally, tally.blocks());
     info!(
         "{}, {shares} shares, {rejected} rejected, {blocks} blocks, {credited} credited, {fee} fee",
         miner.hash_rate()

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
+use otedama_core::Weight;
 use otedama_pool::Pool;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -32,7 +33,7 @@ async fn serve(config: &Config, ended: &watch::Receiver<bool>) -> Result<(), Fai
     let mut pools = JoinSet::new();
     for pool in &config.pools {
         let running = server::start(pool).await?;
-        announce(&running)?;
+        announce(&running);
         pools.spawn(attend(pool.name.clone(), running, ended.clone()));
     }
     while let Some(attended) = pools.join_next().await {
@@ -41,18 +42,19 @@ async fn serve(config: &Config, ended: &watch::Receiver<bool>) -> Result<(), Fai
     Ok(())
 }
 
-fn announce(pool: &Pool) -> io::Result<()> {
+/// A pool goes on, whether or not anybody reads what it says.
+fn announce(pool: &Pool) {
     let mut out = io::stdout().lock();
     for address in pool.addresses() {
-        writeln!(out, "listening stratum {address}")?;
+        let _ = writeln!(out, "listening stratum {address}");
     }
-    out.flush()
+    let _ = out.flush();
 }
 
 /// Reads a pool's news until the end is asked for, then stops it and sums up.
 async fn attend(name: String, mut pool: Pool, mut ended: watch::Receiver<bool>) -> Result<(), Failure> {
     let begin = Instant::now();
-    let (mut tally, mut reported) = (Tally::default(), Tally::default());
+    let (mut tally, mut reported) = (Tally::default(), Weight::ZERO);
     let mut progress = tokio::time::interval(PROGRESS);
     progress.reset();
     loop {
@@ -62,20 +64,18 @@ async fn attend(name: String, mut pool: Pool, mut ended: watch::Receiver<bool>) 
                 None => return Err(Failure::Failed(format!("the pool {name} stopped by itself"))),
             },
             _ = progress.tick() => {
-                let Tally { shares, rejected, blocks, .. } = tally;
-                let rate = tally.rate(&reported, PROGRESS);
-                info!(pool = name, %rate, shares, rejected, blocks, "progress");
-                reported = tally;
+                let (rate, blocks) = (tally.rate(reported, PROGRESS), tally.blocks());
+                info!(pool = name, %rate, shares = tally.shares, rejected = tally.rejected, blocks, "progress");
+                reported = tally.weight;
             }
             _ = ended.wait_for(|ended| *ended) => break,
         }
     }
     pool.stop().await;
-    let Tally { shares, rejected, blocks, .. } = tally;
-    let seconds = begin.elapsed().as_secs();
-    writeln!(
-        io::stdout(),
-        "pool {name}: {shares} shares, {rejected} rejected, {blocks} blocks in {seconds} s"
-    )?;
+    let (blocks, seconds) = (tally.blocks(), begin.elapsed().as_secs());
+    let Tally { shares, rejected, .. } = tally;
+    let summary =
+        format!("pool {name}: {shares} shares, {rejected} rejected, {blocks} blocks in {seconds} s");
+    let _ = writeln!(io::stdout(), "{summary}");
     Ok(())
 }

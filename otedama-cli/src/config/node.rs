@@ -71,7 +71,7 @@ pub(super) fn read(item: &Item<'_>, reader: &mut Reader) -> Option<NodeConfig> {
 fn bitcoind(section: &mut Section<'_>, reader: &mut Reader) -> Option<NodeConfig> {
     let url = section
         .need("url", "the node's RPC address, such as \"http://127.0.0.1:8332\"", reader)
-        .and_then(|item| reader.parsed(&item, node_url));
+        .and_then(|item| read_url(&item, reader));
     let (user, password, cookie) = (section.get("user"), section.get("password"), section.get("cookie"));
     let credentials = match (user, password, cookie) {
         (None, None, None) => Credentials::None,
@@ -105,23 +105,24 @@ fn nbits(text: &str) -> Result<CompactTarget, String> {
     Ok(compact)
 }
 
+fn read_url(item: &Item<'_>, reader: &mut Reader) -> Option<String> {
+    if reader.text(item)?.contains('@') {
+        // Not shown: what stands before it is a password.
+        reader.rule(item, "a name or password is in the address; put them into `user` and `password`");
+        return None;
+    }
+    reader.parsed(item, node_url)
+}
+
 fn node_url(text: &str) -> Result<String, String> {
     if text.starts_with("https://") {
         return Err("asks for TLS, which is not in this version; use http:// on a trusted network".into());
     }
-    let Some(rest) = text.strip_prefix("http://") else {
+    let authority = text.strip_prefix("http://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    let (host, port) = authority.and_then(|authority| authority.rsplit_once(':')).unwrap_or_default();
+    let port = port.parse().unwrap_or(0u16);
+    if host.is_empty() || host.contains('/') || port == 0 {
         return Err("is not an address of the form http://HOST:PORT".into());
-    };
-    if rest.contains('@') {
-        return Err(
-            "has a name in it; put it into `user` and `password`, where it is kept out of logs".into()
-        );
     }
-    let host = rest.split('/').next().unwrap_or("");
-    let port = host.rsplit_once(':').map(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    if port == Some(true) {
-        Ok(text.to_owned())
-    } else {
-        Err("is not an address of the form http://HOST:PORT".into())
-    }
+    Ok(text.to_owned())
 }

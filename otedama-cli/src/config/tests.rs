@@ -135,7 +135,9 @@ fn coins_algorithms_and_nodes_must_fit() {
         ("kind: bitcoind", "kind: monerod", "nodes of kind monerod are not in this version"),
         ("kind: bitcoind", "kind: bitcoin", "unknown kind"),
         ("http://", "https://", "asks for TLS"),
-        ("http://", "http://u:p@", "has a name in it"),
+        ("http://", "http://u:p@", "a name or password is in the address"),
+        (":9332\"", ":0\"", "is not an address of the form http://HOST:PORT"),
+        (":9332\"", ":9332/x\"", "is not an address of the form http://HOST:PORT"),
         (":9332", "", "is not an address of the form http://HOST:PORT"),
         ("user: u, ", "", "a node is given `user` and `password`, or `cookie`"),
         ("password: p", "password: p, cookie: f", "a node is given `user` and `password`, or `cookie`"),
@@ -155,6 +157,8 @@ fn coins_algorithms_and_nodes_must_fit() {
         assert_ne!(text, LITECOIN, "{from}");
         assert!(errors(&text).contains(message), "{to}: {}", errors(&text));
     }
+    let secret = errors(&LITECOIN.replace("http://", "http://name:secret@"));
+    assert!(!secret.contains("secret"), "{secret}");
     let main = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
     for (text, message) in [
         (
