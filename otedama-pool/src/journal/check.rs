@@ -87,6 +87,10 @@ pub(super) fn unknown_life(key: ShareKey) -> JournalError {
     JournalError::Contradiction(format!("share {key:?} belongs to a life that never began"))
 }
 
+pub(super) fn late_share(key: ShareKey) -> JournalError {
+    JournalError::Contradiction(format!("share {key:?} comes after later ones of its life"))
+}
+
 pub(super) fn unknown_block(event: &BlockEvent) -> JournalError {
     JournalError::Contradiction(format!("block {} was never found", event.hash))
 }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use otedama_core::Weight;
+
 use super::{
     Applied, Balance, BlockEvent, BlockRecord, BlockState, Candidate, Entry, Journal, JournalError, Life,
-    ShareKey, ShareRecord, check,
+    RolledUp, ShareKey, ShareRecord, ShareTotal, check,
 };
-use crate::account::PoolName;
+use crate::account::{Account, PoolName};
 use crate::ledger::{Ledger, Transaction};
 
 /// A journal that lasts as long as one of its handles: a clone is another handle on the same entries.
@@ -77,6 +79,22 @@ impl Journal for Memory {
         }
     }
 
+    fn roll_up(&mut self, pool: &PoolName, keep: Weight, at_most: u64) -> Result<RolledUp, JournalError> {
+        self.store().roll_up(pool, keep, at_most)
+    }
+
+    fn share_totals(
+        &mut self,
+        pool: &PoolName,
+        visit: &mut dyn FnMut(&ShareTotal),
+    ) -> Result<(), JournalError> {
+        let store = self.store();
+        for ((account, day), (shares, weight)) in store.totals.get(pool).into_iter().flatten() {
+            visit(&ShareTotal { account: account.clone(), day: *day, shares: *shares, weight: *weight });
+        }
+        Ok(())
+    }
+
     fn shares(
         &mut self,
         pool: &PoolName,
@@ -113,6 +131,11 @@ impl Journal for Memory {
 struct Store {
     boot: u32,
     shares: BTreeMap<ShareKey, ShareRecord>,
+    /// The highest sequence number of each life.
+    last: HashMap<Life, u64>,
+    /// The highest of each life that was rolled up.
+    rolled: HashMap<Life, u64>,
+    totals: HashMap<PoolName, BTreeMap<(Account, u64), (u64, Weight)>>,
     blocks: Vec<Block>,
     books: HashMap<PoolName, Books>,
     failures: VecDeque<Failure>,
@@ -149,6 +172,10 @@ impl Store {
             Entry::Block(event) => self.add_event(event, &mut changes),
         });
         let applied = applied.collect::<Result<Vec<_>, _>>()?;
+        for key in changes.shares.keys() {
+            let last = self.last.entry(life(*key)).or_default();
+            *last = key.sequence.max(*last);
+        }
         self.shares.append(&mut changes.shares);
         for (position, block) in changes.blocks {
             match self.blocks.get_mut(position) {
@@ -172,8 +199,45 @@ impl Store {
         if let Some(known) = changes.shares.get(&key).or_else(|| self.shares.get(&key)) {
             return check::same_share(known, share);
         }
+        let reached = |numbers: &HashMap<Life, u64>| {
+            numbers.get(&life(key)).is_some_and(|number| key.sequence <= *number)
+        };
+        if reached(&self.rolled) {
+            return Ok(Applied::AlreadyThere);
+        }
+        if reached(&self.last) {
+            return Err(check::late_share(key));
+        }
         changes.shares.insert(key, share.clone());
         Ok(Applied::Applied)
+    }
+
+    fn roll_up(&mut self, pool: &PoolName, keep: Weight, at_most: u64) -> Result<RolledUp, JournalError> {
+        let ours = || self.shares.values().filter(|share| share.pool == *pool);
+        let mut left = ours().map(|share| share.weight).sum::<Weight>();
+        let mut going = Vec::new();
+        let mut more = false;
+        for share in ours() {
+            left = left.saturating_sub(share.weight);
+            if left < keep {
+                break;
+            }
+            if going.len() as u64 >= at_most.max(1) {
+                more = true;
+                break;
+            }
+            going.push(share.key);
+        }
+        for key in &going {
+            let Some(share) = self.shares.remove(key) else { continue };
+            let totals = self.totals.entry(pool.clone()).or_default();
+            let (shares, weight) = totals.entry((share.account, share.time.as_secs() / DAY)).or_default();
+            *shares += 1;
+            *weight = weight.saturating_add(share.weight);
+            let rolled = self.rolled.entry(life(*key)).or_default();
+            *rolled = key.sequence.max(*rolled);
+        }
+        Ok(RolledUp { shares: going.len() as u64, more })
     }
 
     fn add_candidate(
@@ -226,4 +290,11 @@ impl Store {
             Some((position, self.blocks.get(position)?.clone()))
         })
     }
+}
+
+/// Seconds of a day.
+const DAY: u64 = 86_400;
+
+fn life(key: ShareKey) -> Life {
+    Life { node: key.node, boot: key.boot }
 }

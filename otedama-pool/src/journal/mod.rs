@@ -31,15 +31,41 @@ pub trait Journal: Debug + Send {
     /// An entry whose key is there already, with the same contents, changes nothing and is reported as
     /// [`Applied::AlreadyThere`]. So after an error the same call may be made again: no entry counts twice.
     ///
+    /// The shares of one call may come in any order, but from one call to the next the sequence numbers of a life only
+    /// grow. A share that was [rolled up](Self::roll_up) counts as being there, whatever its contents.
+    ///
     /// # Errors
-    /// [`JournalError::Contradiction`] if a share's life never began, a candidate's parts are not its reward, an event
-    /// is not the next one in the life of a known block or overdraws the books, or a key is there with other contents:
-    /// the caller is at fault. Otherwise storage is. After any error none of the entries is there, but after
-    /// [`JournalError::Unknown`] all may be. The journal stays usable.
+    /// [`JournalError::Contradiction`] if a share's life never began or has gone on beyond its number without it, a
+    /// candidate's parts are not its reward, an event is not the next one in the life of a known block or books
+    /// something else than that step means, or a key is there with other contents: the caller is at fault. Otherwise
+    /// storage is. After any error none of the entries is there, but after [`JournalError::Unknown`] all may be, until
+    /// the same call succeeds. The journal stays usable.
     fn append(&mut self, entries: &[Entry]) -> Result<Vec<Applied>, JournalError>;
 
-    /// Shows the shares of a pool, newest first, until the visitor breaks: the latest life first, in it the highest
-    /// sequence number.
+    /// Replaces the oldest shares of a pool by their sums per account and day, for as long as the shares that are left
+    /// weigh at least `keep`: their window is closed, and no split will ever ask for them again.
+    ///
+    /// Takes about `at_most` shares, so that nobody waits for long; whole groups of shares that were appended together,
+    /// and at least one of them if any may go. All of it happens or nothing, and every share is in exactly one place:
+    /// among [`shares`](Self::shares) or in [`share_totals`](Self::share_totals).
+    ///
+    /// # Errors
+    /// [`JournalError`] if a share to be rolled up is damaged, or the sums cannot be written. Nothing has changed then,
+    /// but after [`JournalError::Unknown`] it may have, and asking again does no harm.
+    fn roll_up(&mut self, pool: &PoolName, keep: Weight, at_most: u64) -> Result<RolledUp, JournalError>;
+
+    /// Shows what is left of the shares that were rolled up, by account and day in no particular order.
+    ///
+    /// # Errors
+    /// [`JournalError`] if it cannot be read.
+    fn share_totals(
+        &mut self,
+        pool: &PoolName,
+        visit: &mut dyn FnMut(&ShareTotal),
+    ) -> Result<(), JournalError>;
+
+    /// Shows the shares of a pool that were not rolled up, newest first, until the visitor breaks: the latest life
+    /// first, in it the highest sequence number.
     ///
     /// # Errors
     /// [`JournalError`] if they cannot be read.
@@ -120,6 +146,28 @@ pub struct ShareRecord {
     pub height: u32,
     /// When it was accepted.
     pub time: UnixTime,
+}
+
+/// What a roll-up did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RolledUp {
+    /// Shares that were replaced by their sums.
+    pub shares: u64,
+    /// Whether more of them may go.
+    pub more: bool,
+}
+
+/// Shares of one account and day that were rolled up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShareTotal {
+    /// Who was credited.
+    pub account: Account,
+    /// The day of acceptance, counted from 1970-01-01 in UTC as the pool's calendar showed it.
+    pub day: u64,
+    /// How many shares.
+    pub shares: u64,
+    /// What they count for together.
+    pub weight: Weight,
 }
 
 /// A block as found, with the split that its window gives; keyed by its hash.
@@ -224,10 +272,12 @@ pub enum Applied {
 #[non_exhaustive]
 pub enum JournalError {
     /// Another process holds it.
-    #[error("the journal {path} is in use by another process")]
+    #[error("the journal {path} is in use by {holder}")]
     InUse {
         /// Where it is.
         path: String,
+        /// Who holds it, in that process's own words: its number, program and start.
+        holder: String,
     },
     /// Its files were made by another version, or by another program.
     #[error("the journal {path} has the format {found}, not {expected}")]

@@ -6,7 +6,11 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{Applied, Balance, BlockRecord, Entry, Journal, JournalError, Life, ShareRecord};
+use otedama_core::Weight;
+
+use super::{
+    Applied, Balance, BlockRecord, Entry, Journal, JournalError, Life, RolledUp, ShareRecord, ShareTotal,
+};
 use crate::account::PoolName;
 use crate::ledger::Transaction;
 
@@ -93,6 +97,14 @@ impl Journal for Sqlite {
             }
             Ok(applied)
         })
+    }
+
+    fn roll_up(&mut self, _: &PoolName, _: Weight, _: u64) -> Result<RolledUp, JournalError> {
+        Ok(RolledUp::default())
+    }
+
+    fn share_totals(&mut self, _: &PoolName, _: &mut dyn FnMut(&ShareTotal)) -> Result<(), JournalError> {
+        Ok(())
     }
 
     fn shares(
