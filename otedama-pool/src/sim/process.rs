@@ -95,6 +95,11 @@ impl World {
         for node in 0..self.chain.nodes.len() {
             self.later(node as u64, Event::Poll { life: self.life, node });
         }
+        if self.random.chance(400) {
+            // Somebody was waiting at the door.
+            let (miner, pause) = (self.random.index(8), self.random.between(1_000, 300_000));
+            self.later(pause, Event::Replay { miner });
+        }
         self.carry_out()
     }
 
@@ -105,7 +110,6 @@ impl World {
         self.tally.crashes += 1;
         self.audit.due.clear();
         self.audit.owed.clear();
-        self.digests.clear();
         self.store.crash(&mut self.random);
         self.recovered()?;
         let links: Vec<_> = self.links.keys().copied().collect();
@@ -540,6 +544,7 @@ impl World {
             Event::HungUp { link } => self.feed(Input::Disconnected { connection: ConnectionId(link) }),
             Event::Cut { link } => self.break_link(link),
             Event::Connect { miner } => self.connect(miner),
+            Event::Replay { miner } => self.replay(miner),
             Event::Say { link, bytes } => {
                 self.send_up(link, &bytes);
                 Ok(())

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use otedama_core::{Algorithm, Digest, Hash256, Header, Moment, Now, Percent, Target, UnixTime, Weight};
+use otedama_core::{Algorithm, Hash256, Header, Moment, Now, Percent, Target, UnixTime, Weight};
 use otedama_hash::Verifier;
 
 use super::action::{Action, Deed, Lie};
@@ -13,7 +13,7 @@ use super::audit::{Audit, Broken, REST, broken};
 use super::bug::Bug;
 use super::chain::{BLOCK_WEIGHT, Chain};
 use super::miner::Miner;
-use super::network::{Link, Stranger};
+use super::network::Link;
 use super::process::Process;
 use super::random::Random;
 use super::store::Store;
@@ -44,6 +44,7 @@ pub(super) enum Event {
     HungUp { link: u64 },
     Cut { link: u64 },
     Connect { miner: usize },
+    Replay { miner: usize },
     Say { link: u64, bytes: Vec<u8> },
     Verified { life: u64, check: CheckId, header: Box<Header> },
     Write { life: u64, batch: BatchId, entries: Arc<[Entry]> },
@@ -95,12 +96,9 @@ pub(super) struct World {
     pub(super) disk_slow: bool,
     pub(super) miners: Vec<Miner>,
     pub(super) links: BTreeMap<u64, Link>,
-    pub(super) strangers: BTreeMap<u64, Stranger>,
     pub(super) last_link: u64,
     pub(super) audit: Audit,
     pub(super) tally: Tally,
-    /// The digests of shares that have gone off to be hashed.
-    pub(super) digests: BTreeMap<CheckId, Digest>,
 }
 
 impl World {
@@ -143,11 +141,9 @@ impl World {
             disk_slow: false,
             miners,
             links: BTreeMap::new(),
-            strangers: BTreeMap::new(),
             last_link: 0,
             audit,
             tally: Tally::default(),
-            digests: BTreeMap::new(),
         };
         world.chain.others_mine(0, 2);
         world.chain.gossip_all();
@@ -208,6 +204,7 @@ impl World {
     fn act(&mut self, deed: Deed) -> Result<(), Broken> {
         let mend = |millis: u64| (millis.saturating_mul(1000), Event::Mend { deed });
         let (after, event) = match deed {
+            Deed::Wait => return Ok(()),
             Deed::Mine { miner, shares } => return self.mine(miner, shares),
             Deed::Repeat { miner } => return self.repeat(miner),
             Deed::Replay { miner } => return self.replay(miner),
