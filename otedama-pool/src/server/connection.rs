@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 
 use super::actor::Message;
 use crate::core::ConnectionId;
+use crate::points;
 
 /// Pieces of output that may wait for a connection that does not read; one more and it is cut.
 const OUTPUT: usize = 256;
@@ -135,5 +136,8 @@ async fn write(stream: &mut TcpStream, first: Bytes, output: &mut mpsc::Receiver
         }
         std::io::Result::Ok(())
     };
-    matches!(tokio::time::timeout(WRITE, all).await, Ok(Ok(())))
+    points::pass("before-answered");
+    let written = tokio::time::timeout(WRITE, all).await;
+    points::pass("after-answered");
+    matches!(written, Ok(Ok(())))
 }

@@ -16,6 +16,7 @@ use crate::account::{Account, PoolName};
 use crate::core::{BatchId, CheckId, NodeId};
 use crate::journal::{Balance, Entry, Journal, JournalError};
 use crate::node::{Node, NodeError};
+use crate::points;
 use crate::template::Template;
 
 /// How long a node is asked for news before its template is fetched anew.
@@ -42,7 +43,12 @@ pub(super) fn journal(
     let thread = thread.spawn(move || {
         for command in commands {
             let answer = match command {
-                Command::Persist(batch, entries) => Message::Persisted(batch, journal.append(&entries)),
+                Command::Persist(batch, entries) => {
+                    points::pass_entries("before", &entries);
+                    let outcome = journal.append(&entries);
+                    points::pass_entries("after", &entries);
+                    Message::Persisted(batch, outcome)
+                }
                 Command::LoadWindow(span) => {
                     Message::Window(span, load_window(journal.as_mut(), &pool, span))
                 }
@@ -106,7 +112,10 @@ fn verify(queue: &Queue, verifier: &Verifier, messages: &mpsc::Sender<Message>) 
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((check, header)) = next else { return };
-        if messages.blocking_send(Message::Verified(check, verifier.digest(&header))).is_err() {
+        points::pass("before-verified");
+        let digest = verifier.digest(&header);
+        points::pass("after-verified");
+        if messages.blocking_send(Message::Verified(check, digest)).is_err() {
             return;
         }
     }
