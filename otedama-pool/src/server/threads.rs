@@ -27,7 +27,8 @@ pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// What the journal's thread is asked to do.
 #[derive(Debug)]
 pub(super) enum Command {
-    Persist(BatchId, Vec<Entry>),
+    Persist(BatchId, Arc<[Entry]>),
+    RollUp(Weight, u64),
     LoadWindow(Weight),
     Balances(oneshot::Sender<Result<Vec<Balance>, JournalError>>),
 }
@@ -48,6 +49,12 @@ pub(super) fn journal(
                     let outcome = journal.append(&entries);
                     points::pass_entries("after", &entries);
                     Message::Persisted(batch, outcome)
+                }
+                Command::RollUp(keep, at_most) => {
+                    points::pass("before-closed");
+                    let outcome = journal.roll_up(&pool, keep, at_most);
+                    points::pass("after-closed");
+                    Message::RolledUp(outcome)
                 }
                 Command::LoadWindow(span) => {
                     Message::Window(span, load_window(journal.as_mut(), &pool, span))

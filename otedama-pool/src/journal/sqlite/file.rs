@@ -31,7 +31,9 @@ pub(super) fn lock(path: &Path) -> Result<File, JournalError> {
     });
     match locked {
         Ok(Some(file)) => Ok(file),
-        Ok(None) => Err(JournalError::InUse { path: path.display().to_string(), holder: "another process".into() }),
+        Ok(None) => {
+            Err(JournalError::InUse { path: path.display().to_string(), holder: "another process".into() })
+        }
         Err(error) => Err(JournalError::Storage(format!("{}: {error}", path.display()))),
     }
 }

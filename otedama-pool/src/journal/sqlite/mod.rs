@@ -13,6 +13,7 @@ use super::{
 };
 use crate::account::PoolName;
 use crate::ledger::Transaction;
+use crate::points;
 
 mod blocks;
 mod books;
@@ -95,6 +96,7 @@ impl Journal for Sqlite {
                     Entry::Block(event) => blocks::add_event(connection, names, event)?,
                 });
             }
+            points::pass_entries("within", entries);
             Ok(applied)
         })
     }
