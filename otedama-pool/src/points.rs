@@ -51,11 +51,16 @@ const STEPS: [(&str, IsIt); 5] = [
     ("persisted", |entry| matches!(entry, Entry::Candidate(_))),
     ("credited", |entry| turns(entry, BlockState::Confirmed)),
     ("matured", |entry| turns(entry, BlockState::Matured)),
-    ("orphaned", |entry| turns(entry, BlockState::Orphaned)),
+    // Of a block that was credited: what the step books is the reversal.
+    ("reversed", |entry| turns(entry, BlockState::Orphaned) && books(entry)),
 ];
 
 fn turns(entry: &Entry, state: BlockState) -> bool {
     matches!(entry, Entry::Block(event) if event.state == state)
+}
+
+fn books(entry: &Entry) -> bool {
+    matches!(entry, Entry::Block(event) if event.booking.is_some())
 }
 
 #[cfg(unix)]

@@ -6,12 +6,15 @@ use std::path::Path;
 
 use otedama_core::{Amount, Digest};
 use otedama_pool::PoolName;
-use otedama_pool::journal::{BlockRecord, BlockState, Journal as _, ShareRecord, Sqlite};
+use otedama_pool::journal::{BlockRecord, BlockState, Journal as _, ShareRecord, ShareTotal, Sqlite};
 use otedama_pool::ledger::{Ledger, LedgerAccount};
 
 /// Everything that a journal holds of one pool.
 pub struct Books {
+    /// Those that were not rolled up.
     pub shares: Vec<ShareRecord>,
+    /// What is left of the others.
+    pub totals: Vec<ShareTotal>,
     pub blocks: Vec<BlockRecord>,
     pub balances: HashMap<LedgerAccount, Amount>,
 }
@@ -29,6 +32,8 @@ impl Books {
                 ControlFlow::Continue(())
             })
             .unwrap();
+        let mut totals = Vec::new();
+        journal.share_totals(&pool, &mut |total| totals.push(total.clone())).unwrap();
         let balances: HashMap<_, _> = journal
             .balances(&pool)
             .unwrap()
@@ -45,7 +50,7 @@ impl Books {
             balances
         };
         assert_eq!(without_zeros(&balances), without_zeros(&fold), "balances are the fold of the bookings");
-        let books = Self { shares, blocks: journal.blocks(&pool, false).unwrap(), balances };
+        let books = Self { shares, totals, blocks: journal.blocks(&pool, false).unwrap(), balances };
         let (credits, fees, rewards) = books.sums();
         assert_eq!(credits + fees, rewards, "credits are rewards minus fees");
         books
