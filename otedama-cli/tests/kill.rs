@@ -62,7 +62,8 @@ fn live(config: &str, accepted: &Accepted, shares: usize, end: impl FnOnce(Proce
     let before = accepted.count();
     let address = &pool.addresses()[0];
     let user = |address: &str| format!("{address}+{SHARE_DIFFICULTY}.rig");
-    let miners: Vec<_> = MINERS.iter().map(|miner| v1::start(address, &user(miner), Pace::FAST, accepted)).collect();
+    let miners: Vec<_> =
+        MINERS.iter().map(|miner| v1::start(address, &user(miner), Pace::FAST, accepted)).collect();
     accepted.wait_for(before + shares, PATIENCE);
     end(pool);
     for miner in miners {
