@@ -69,7 +69,10 @@ impl PoolCore {
             self.event(PoolEvent::Job { height });
         }
         let job = self.board.next_id();
-        let ready: Vec<_> = self.connections.iter().filter(|(_, c)| c.greeted).map(|(id, _)| *id).collect();
+        let mut ready: Vec<_> =
+            self.connections.iter().filter(|(_, c)| c.greeted).map(|(id, _)| *id).collect();
+        // A hash map has an order of its own in every process, and same inputs must have same effects.
+        ready.sort_unstable();
         for id in ready {
             self.send_job(id, job);
         }

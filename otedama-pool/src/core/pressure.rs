@@ -47,7 +47,9 @@ impl PoolCore {
         if self.paused == 0 || !self.is_relieved() {
             return;
         }
-        let paused: Vec<_> = self.connections.iter().filter(|(_, c)| c.paused).map(|(id, _)| *id).collect();
+        let mut paused: Vec<_> =
+            self.connections.iter().filter(|(_, c)| c.paused).map(|(id, _)| *id).collect();
+        paused.sort_unstable();
         for id in paused {
             self.resume(id);
         }

@@ -17,7 +17,8 @@ use crate::validator::Pending;
 #[derive(Debug)]
 pub(super) struct PendingShare {
     connection: ConnectionId,
-    ticket: Ticket,
+    /// What to answer to; none if that is done.
+    ticket: Option<Ticket>,
     worker: Worker,
     sent: SentJob,
     share: Share,
@@ -26,7 +27,7 @@ pub(super) struct PendingShare {
 
 impl PoolCore {
     /// A share comes in: the cheap checks, then it goes off to be hashed.
-    pub(super) fn submit(&mut self, id: ConnectionId, ticket: Ticket, share: &Share) {
+    pub(super) fn submit(&mut self, id: ConnectionId, ticket: Option<Ticket>, share: &Share) {
         match self.begin(id, ticket, share) {
             Ok(pending) => {
                 self.last_check += 1;
@@ -41,7 +42,7 @@ impl PoolCore {
     }
 
     /// What does not count as a share is hashed all the same if a header can be made of it: it may be a block.
-    fn begin(&self, id: ConnectionId, ticket: Ticket, share: &Share) -> Result<PendingShare, Reject> {
+    fn begin(&self, id: ConnectionId, ticket: Option<Ticket>, share: &Share) -> Result<PendingShare, Reject> {
         let connection = self.connections.get(&id).ok_or(Reject::NotSubscribed)?;
         let known = connection.worker(share.worker);
         let worker = known.or_else(|| connection.first_worker()).ok_or(Reject::Unauthorized)?;
@@ -52,7 +53,7 @@ impl PoolCore {
         let mut pending = Pending::begin(&sent.job, share, self.board.is_stale(&sent.board), self.now)?;
         if known.is_none() {
             pending = pending.refused(Reject::Unauthorized);
-        } else if self.is_full(connection) {
+        } else if ticket.is_none() || self.is_full(connection) {
             pending = pending.refused(Reject::Overloaded);
         }
         let (worker, sent, share) = (worker.clone(), sent.clone(), share.clone());
@@ -66,8 +67,8 @@ impl PoolCore {
         self.check_ended(connection);
         let board = &mut self.board;
         let judged = pending.finish(digest, |digest| board.is_first(&sent.board, digest));
-        match judged.verdict {
-            Ok(verdict) => self.commit.add(Record::Share(AcceptedShare {
+        match (judged.verdict, ticket) {
+            (Ok(verdict), Some(ticket)) => self.commit.add(Record::Share(AcceptedShare {
                 connection,
                 ticket,
                 account: worker.payout.account.clone(),
@@ -76,7 +77,8 @@ impl PoolCore {
                 digest,
                 job: Arc::clone(&sent.board),
             })),
-            Err(reject) => self.reject(connection, ticket, reject),
+            (Ok(_), None) => {}
+            (Err(reject), ticket) => self.reject(connection, ticket, reject),
         }
         if judged.block {
             self.block_found(&worker, &sent, &share);
@@ -155,7 +157,7 @@ impl PoolCore {
         match record {
             Record::Share(share) => {
                 self.board.forget(&share.job, &share.digest);
-                self.reject(share.connection, share.ticket, Reject::NotRecorded);
+                self.reject(share.connection, Some(share.ticket), Reject::NotRecorded);
             }
             Record::Block(found) => {
                 // A block is worth more than its record: it goes out, and is written down as soon as that works.
@@ -177,9 +179,11 @@ impl PoolCore {
         self.effects.extend(effects);
     }
 
-    fn reject(&mut self, id: ConnectionId, ticket: Ticket, reject: Reject) {
+    fn reject(&mut self, id: ConnectionId, ticket: Option<Ticket>, reject: Reject) {
         self.event(PoolEvent::Rejected { connection: id, reject });
-        if let Some(connection) = self.connections.get_mut(&id) {
+        if let Some(ticket) = ticket
+            && let Some(connection) = self.connections.get_mut(&id)
+        {
             connection.session.answer(ticket, Err(reject));
             self.touched.insert(id);
         }
