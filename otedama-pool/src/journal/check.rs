@@ -7,7 +7,7 @@ use otedama_core::Amount;
 
 use super::{Applied, BlockEvent, BlockState, Candidate, JournalError, ShareKey, ShareRecord};
 use crate::account::PoolName;
-use crate::ledger::{LedgerError, Observation, next};
+use crate::ledger::{LedgerError, Observation, booking, next};
 
 /// The parts of a candidate must add up to its reward, and nobody has two of them.
 pub(super) fn candidate(candidate: &Candidate) -> Result<(), JournalError> {
@@ -42,7 +42,22 @@ pub(super) fn follows(
     Ok(())
 }
 
-fn may_follow(from: BlockState, to: BlockState) -> bool {
+/// The booking of an event must be what the step to its state means for the books.
+pub(super) fn booking(
+    candidate: &Candidate,
+    from: BlockState,
+    event: &BlockEvent,
+) -> Result<(), JournalError> {
+    let BlockEvent { hash, ordinal, .. } = event;
+    match booking::of_step(candidate, from, event.state) {
+        Ok(meant) if meant == event.booking => Ok(()),
+        _ => {
+            contradiction(format_args!("event {ordinal} of block {hash} books something else than it means"))
+        }
+    }
+}
+
+pub(super) fn may_follow(from: BlockState, to: BlockState) -> bool {
     let seen = [Observation::OnChain, Observation::Mature, Observation::OffChain, Observation::GivenUp];
     seen.into_iter().any(|seen| next(from, seen) == Some(to))
 }

@@ -263,6 +263,7 @@ impl Store {
         }
         let record = &block.record;
         check::follows(&record.candidate.pool, record.state, record.ordinal, event)?;
+        check::booking(&record.candidate, record.state, event)?;
         if let Some(booking) = &event.booking {
             let books = changes.books.entry(event.pool.clone()).or_insert_with(|| Books {
                 ledger: self.books.get(&event.pool).map(|books| books.ledger.clone()).unwrap_or_default(),

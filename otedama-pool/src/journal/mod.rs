@@ -10,13 +10,19 @@ use crate::account::{Account, PoolName};
 use crate::ledger::{LedgerAccount, Transaction};
 
 mod check;
+mod error;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod report;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+pub use error::JournalError;
 pub use memory::{Failure, Memory};
 #[cfg(feature = "sqlite")]
-pub use sqlite::Sqlite;
+pub use report::{Booked, Finding, PoolReport, Progress, Report, Schema};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Snapshot, Sqlite};
 
 /// Appends entries durably and gives them back. Calls block; a shell gives a journal a thread of its own.
 pub trait Journal: Debug + Send {
@@ -74,6 +80,18 @@ pub trait Journal: Debug + Send {
         pool: &PoolName,
         visit: &mut dyn FnMut(&ShareRecord) -> ControlFlow<()>,
     ) -> Result<(), JournalError>;
+
+    /// Shows what a window is made of: the account and weight of what [`shares`](Self::shares) shows, in the same order.
+    ///
+    /// # Errors
+    /// [`JournalError`] if they cannot be read.
+    fn weights(
+        &mut self,
+        pool: &PoolName,
+        visit: &mut dyn FnMut(&Account, Weight) -> ControlFlow<()>,
+    ) -> Result<(), JournalError> {
+        self.shares(pool, &mut |share| visit(&share.account, share.weight))
+    }
 
     /// The blocks of a pool with their latest state, oldest first; only those whose fate is open if `open_only`. Once
     /// it is final, the serialised block is no longer kept.
@@ -265,40 +283,4 @@ pub enum Applied {
     Applied,
     /// It was there before.
     AlreadyThere,
-}
-
-/// Why a journal failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum JournalError {
-    /// Another process holds it.
-    #[error("the journal {path} is in use by {holder}")]
-    InUse {
-        /// Where it is.
-        path: String,
-        /// Who holds it, in that process's own words: its number, program and start.
-        holder: String,
-    },
-    /// Its files were made by another version, or by another program.
-    #[error("the journal {path} has the format {found}, not {expected}")]
-    Format {
-        /// Where it is.
-        path: String,
-        /// The version that it has.
-        found: i64,
-        /// The version that is read.
-        expected: i64,
-    },
-    /// The disk is full, read-only or broken. Nothing of the call was written.
-    #[error("the journal cannot be written: {0}")]
-    Storage(String),
-    /// The call failed in a way that leaves open whether it took effect.
-    #[error("it is unknown whether the journal was written: {0}")]
-    Unknown(String),
-    /// What was read makes no sense.
-    #[error("the journal is damaged: {0}")]
-    Damaged(String),
-    /// An entry contradicts what is there: the same key with other contents, or a booking that overdraws.
-    #[error("the entry contradicts the journal: {0}")]
-    Contradiction(String),
 }

@@ -2,7 +2,7 @@
 
 use otedama_core::Amount;
 
-use super::{LedgerAccount, Line, Side, Transaction, Unbalanced};
+use super::{LedgerAccount, Transaction, Transfer, Unbalanced};
 use crate::account::Account;
 use crate::journal::{BlockState, Candidate};
 
@@ -21,7 +21,7 @@ pub fn of_step(
         (BlockState::Confirmed, BlockState::Orphaned) => orphaned(candidate)?,
         _ => return Ok(None),
     };
-    Ok(Some(transaction).filter(|booked| !booked.lines().is_empty()))
+    Ok(Some(transaction).filter(|booked| !booked.is_empty()))
 }
 
 /// The block is on the best chain: its reward comes out of the chain, to the miners and the fee, not yet spendable.
@@ -29,28 +29,23 @@ pub fn of_step(
 /// # Errors
 /// [`Unbalanced`] if the candidate's parts do not add up to its reward.
 pub fn confirmed(candidate: &Candidate) -> Result<Transaction, Unbalanced> {
-    Transaction::new(credit(candidate, Side::Out, Side::In))
+    credit(candidate, |to, amount| Transfer { from: LedgerAccount::Chain, to, amount })
 }
 
 /// The reward can be spent: what was immature becomes balance and fee. What the coinbase paid itself stays as it is.
 ///
 /// # Errors
-/// [`Unbalanced`] if the candidate's parts overflow.
+/// [`Unbalanced`] if the candidate's parts do not add up to its reward.
 pub fn matured(candidate: &Candidate) -> Result<Transaction, Unbalanced> {
-    let mut lines = Vec::new();
-    let mut transfer = |from: LedgerAccount, to: LedgerAccount, amount: Amount| {
-        lines.extend(line(from, Side::Out, amount));
-        lines.extend(line(to, Side::In, amount));
-    };
-    if !candidate.paid_by_coinbase {
-        for (account, amount) in &candidate.credits {
-            let (from, to) =
-                (LedgerAccount::Immature(account.clone()), LedgerAccount::Balance(account.clone()));
-            transfer(from, to, *amount);
-        }
-    }
-    transfer(LedgerAccount::ImmatureFee, LedgerAccount::Fee, candidate.fee);
-    Transaction::new(lines)
+    check(candidate)?;
+    let credits = if candidate.paid_by_coinbase { &[][..] } else { &candidate.credits[..] };
+    let parts = credits.iter().map(|(account, amount)| Transfer {
+        from: LedgerAccount::Immature(account.clone()),
+        to: LedgerAccount::Balance(account.clone()),
+        amount: *amount,
+    });
+    let fee = Transfer { from: LedgerAccount::ImmatureFee, to: LedgerAccount::Fee, amount: candidate.fee };
+    Ok(Transaction::new(parts.chain([fee]).collect()))
 }
 
 /// A confirmed block left the best chain: the exact reversal of [`confirmed`].
@@ -58,11 +53,15 @@ pub fn matured(candidate: &Candidate) -> Result<Transaction, Unbalanced> {
 /// # Errors
 /// [`Unbalanced`] if the candidate's parts do not add up to its reward.
 pub fn orphaned(candidate: &Candidate) -> Result<Transaction, Unbalanced> {
-    Transaction::new(credit(candidate, Side::In, Side::Out))
+    credit(candidate, |from, amount| Transfer { from, to: LedgerAccount::Chain, amount })
 }
 
-fn credit(candidate: &Candidate, chain: Side, miners: Side) -> Vec<Line> {
-    let to = |account: &Account| {
+fn credit(
+    candidate: &Candidate,
+    transfer: impl Fn(LedgerAccount, Amount) -> Transfer,
+) -> Result<Transaction, Unbalanced> {
+    check(candidate)?;
+    let miner = |account: &Account| {
         let account = account.clone();
         if candidate.paid_by_coinbase {
             LedgerAccount::PaidByCoinbase(account)
@@ -70,12 +69,13 @@ fn credit(candidate: &Candidate, chain: Side, miners: Side) -> Vec<Line> {
             LedgerAccount::Immature(account)
         }
     };
-    let credits = candidate.credits.iter().filter_map(|(account, part)| line(to(account), miners, *part));
-    let fee = line(LedgerAccount::ImmatureFee, miners, candidate.fee);
-    line(LedgerAccount::Chain, chain, candidate.reward).into_iter().chain(credits).chain(fee).collect()
+    let credits = candidate.credits.iter().map(|(account, part)| transfer(miner(account), *part));
+    let fee = transfer(LedgerAccount::ImmatureFee, candidate.fee);
+    Ok(Transaction::new(credits.chain([fee]).collect()))
 }
 
-/// A line, unless there is nothing to book.
-fn line(account: LedgerAccount, side: Side, amount: Amount) -> Option<Line> {
-    (amount != Amount::ZERO).then_some(Line { account, amount, side })
+fn check(candidate: &Candidate) -> Result<(), Unbalanced> {
+    let credits = candidate.credits.iter().map(|(_, part)| *part);
+    let sum = Amount::checked_sum(credits.chain([candidate.fee]));
+    if sum == Some(candidate.reward) { Ok(()) } else { Err(Unbalanced) }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use otedama_core::Amount;
 
-use super::{LedgerAccount, Side, Transaction};
+use super::{LedgerAccount, Transaction, Transfer};
 
 /// The balances of one pool: the fold over its transactions, in any order that never overdraws.
 ///
@@ -38,20 +38,24 @@ pub enum LedgerError {
 }
 
 impl Ledger {
-    /// Books all lines of the transaction, or none.
+    /// Books all transfers of the transaction, or none.
     ///
-    /// What a transaction brings to an account counts before what it takes from it, whatever the order of its lines.
+    /// What a transaction brings to an account counts before what it takes from it, whatever the order of transfers.
     ///
     /// # Errors
     /// [`LedgerError`] if an account would go below zero or overflow; then nothing changes.
     pub fn apply(&mut self, transaction: &Transaction) -> Result<(), LedgerError> {
         let mut changed = BTreeMap::new();
-        for line in transaction.lines() {
-            let (increase, decrease) = changed.entry(&line.account).or_insert((Amount::ZERO, Amount::ZERO));
-            let sum = if is_increase(&line.account, line.side) { increase } else { decrease };
-            *sum = sum
-                .checked_add(line.amount)
-                .ok_or_else(|| LedgerError::Overflow { account: line.account.clone() })?;
+        for Transfer { from, to, amount } in transaction.transfers() {
+            for (account, is_increase) in
+                [(from, *from == LedgerAccount::Chain), (to, *to != LedgerAccount::Chain)]
+            {
+                let (increase, decrease) = changed.entry(account).or_insert((Amount::ZERO, Amount::ZERO));
+                let sum = if is_increase { increase } else { decrease };
+                *sum = sum
+                    .checked_add(*amount)
+                    .ok_or_else(|| LedgerError::Overflow { account: account.clone() })?;
+            }
         }
         let mut after = Vec::with_capacity(changed.len());
         for (account, (increase, decrease)) in changed {
@@ -120,46 +124,33 @@ impl Extend<(LedgerAccount, Amount)> for Ledger {
     }
 }
 
-/// The chain counts what leaves it, all others what is in them.
-fn is_increase(account: &LedgerAccount, side: Side) -> bool {
-    let increase = if *account == LedgerAccount::Chain { Side::Out } else { Side::In };
-    side == increase
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::account::Account;
-    use crate::ledger::Line;
 
-    fn transaction(lines: &[(LedgerAccount, Side, u128)]) -> Transaction {
-        let line = |(account, side, amount): &(LedgerAccount, Side, u128)| Line {
-            account: account.clone(),
-            side: *side,
+    fn transaction(transfers: &[(&LedgerAccount, &LedgerAccount, u128)]) -> Transaction {
+        let transfer = |(from, to, amount): &(&LedgerAccount, &LedgerAccount, u128)| Transfer {
+            from: (*from).clone(),
+            to: (*to).clone(),
             amount: Amount::from_atomic(*amount),
         };
-        Transaction::new(lines.iter().map(line).collect()).unwrap()
+        Transaction::new(transfers.iter().map(transfer).collect())
     }
 
     fn balance_of(name: &str) -> LedgerAccount {
         LedgerAccount::Balance(Account::new(name))
     }
 
+    const CHAIN: LedgerAccount = LedgerAccount::Chain;
+
     #[test]
     fn what_leaves_the_chain_is_in_the_accounts() {
         let mut ledger = Ledger::default();
         let (a, b) = (balance_of("a"), balance_of("b"));
-        let reward = [
-            (LedgerAccount::Chain, Side::Out, 10),
-            (a.clone(), Side::In, 7),
-            (b.clone(), Side::In, 2),
-            (LedgerAccount::Fee, Side::In, 1),
-        ];
+        let reward = [(&CHAIN, &a, 7), (&CHAIN, &b, 2), (&CHAIN, &LedgerAccount::Fee, 1)];
         assert_eq!(ledger.apply(&transaction(&reward)), Ok(()));
-        assert_eq!(
-            ledger.apply(&transaction(&[(a.clone(), Side::Out, 7), (b.clone(), Side::In, 7)])),
-            Ok(())
-        );
+        assert_eq!(ledger.apply(&transaction(&[(&a, &b, 7)])), Ok(()));
         let kept: Vec<_> =
             ledger.balances().map(|(account, amount)| (account.clone(), amount.atomic())).collect();
         assert_eq!(kept, [(LedgerAccount::Chain, 10), (b, 9), (LedgerAccount::Fee, 1)]);
@@ -175,22 +166,21 @@ mod tests {
     fn nothing_is_overdrawn_and_a_refusal_changes_nothing() {
         let mut ledger = Ledger::default();
         let (a, b) = (balance_of("a"), balance_of("b"));
-        ledger
-            .apply(&transaction(&[(LedgerAccount::Chain, Side::Out, 5), (a.clone(), Side::In, 5)]))
-            .unwrap();
+        ledger.apply(&transaction(&[(&CHAIN, &a, 5)])).unwrap();
         let before = ledger.clone();
         let [balance, needed] = [5, 6].map(Amount::from_atomic);
         assert_eq!(
-            ledger.apply(&transaction(&[(b.clone(), Side::In, 6), (a.clone(), Side::Out, 6)])),
+            ledger.apply(&transaction(&[(&a, &b, 6)])),
             Err(LedgerError::Overdrawn { account: a.clone(), balance, needed })
         );
+        let back = [(&CHAIN, &b, 1), (&a, &CHAIN, 5), (&b, &CHAIN, 2)];
+        let [balance, needed] = [1, 2].map(Amount::from_atomic);
         assert_eq!(
-            ledger.apply(&transaction(&[(LedgerAccount::Chain, Side::In, 6), (b.clone(), Side::Out, 6)])),
-            Err(LedgerError::Overdrawn { account: LedgerAccount::Chain, balance, needed })
+            ledger.apply(&transaction(&back)),
+            Err(LedgerError::Overdrawn { account: b.clone(), balance, needed })
         );
-        let huge = [(LedgerAccount::Chain, Side::Out, u128::MAX), (b, Side::In, u128::MAX)];
         assert_eq!(
-            ledger.apply(&transaction(&huge)),
+            ledger.apply(&transaction(&[(&CHAIN, &b, u128::MAX)])),
             Err(LedgerError::Overflow { account: LedgerAccount::Chain })
         );
         assert_eq!(ledger, before);
@@ -200,14 +190,13 @@ mod tests {
     fn what_a_transaction_brings_counts_first() {
         let mut ledger = Ledger::default();
         let (a, b) = (balance_of("a"), balance_of("b"));
-        let through = [
-            (a.clone(), Side::Out, 4),
-            (b.clone(), Side::In, 4),
-            (LedgerAccount::Chain, Side::Out, 4),
-            (a.clone(), Side::In, 4),
-        ];
-        assert_eq!(ledger.apply(&transaction(&through)), Ok(()));
+        assert_eq!(ledger.apply(&transaction(&[(&a, &b, 4), (&CHAIN, &a, 4)])), Ok(()));
         assert_eq!(ledger.balance(&a), Amount::ZERO);
         assert_eq!(ledger.balance(&b), Amount::from_atomic(4));
+    }
+
+    #[test]
+    fn what_moves_nothing_is_not_booked() {
+        assert!(transaction(&[(&CHAIN, &balance_of("a"), 0)]).is_empty());
     }
 }

@@ -31,53 +31,45 @@ pub enum LedgerAccount {
     Fee,
 }
 
-/// A change of one account.
+/// Money that goes from one account to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// The account.
-    pub account: LedgerAccount,
+pub struct Transfer {
+    /// Where it is taken.
+    pub from: LedgerAccount,
+    /// Where it is put.
+    pub to: LedgerAccount,
     /// How much.
     pub amount: Amount,
-    /// Which way.
-    pub side: Side,
 }
 
-/// Which way money moves on a [`Line`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Side {
-    /// Into the account.
-    In,
-    /// Out of the account.
-    Out,
-}
-
-/// Lines that are booked together or not at all; what goes in equals what goes out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Transfers that are booked together or not at all. Nothing else can be booked, so the books balance whatever is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transaction {
-    lines: Vec<Line>,
+    transfers: Vec<Transfer>,
 }
 
-/// The sum of the lines in is not the sum of the lines out, or one of them overflows.
+/// The parts of a block do not add up to its reward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the lines of the transaction do not balance")]
+#[error("the parts do not add up to the reward")]
 pub struct Unbalanced;
 
 impl Transaction {
-    /// A transaction of these lines.
-    ///
-    /// # Errors
-    /// [`Unbalanced`] if they do not cancel out.
-    pub fn new(lines: Vec<Line>) -> Result<Self, Unbalanced> {
-        let sum = |side| {
-            let amounts = lines.iter().filter(|line| line.side == side).map(|line| line.amount);
-            Amount::checked_sum(amounts).ok_or(Unbalanced)
-        };
-        if sum(Side::In)? == sum(Side::Out)? { Ok(Self { lines }) } else { Err(Unbalanced) }
+    /// A transaction of these transfers, without those that move nothing.
+    #[must_use]
+    pub fn new(mut transfers: Vec<Transfer>) -> Self {
+        transfers.retain(|transfer| transfer.amount != Amount::ZERO);
+        Self { transfers }
     }
 
-    /// The lines.
+    /// The transfers.
     #[must_use]
-    pub fn lines(&self) -> &[Line] {
-        &self.lines
+    pub fn transfers(&self) -> &[Transfer] {
+        &self.transfers
+    }
+
+    /// Whether it moves nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.transfers.is_empty()
     }
 }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use otedama_core::{Amount, Hash256, UnixTime};
+use otedama_core::{Hash256, UnixTime};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{Applied, BlockEvent, BlockRecord, BlockState, Candidate, check};
+use super::super::{Applied, BlockEvent, BlockRecord, BlockState, Candidate, JournalError, check};
 use super::books;
-use super::fault::{Fault, amount, damaged, integer, is_there, natural};
-use super::names::{Names, Workers, find_pool};
-use crate::account::{Account, PoolName};
+use super::directory::Directory;
+use super::fault::{Fault, damaged, integer, natural};
+use super::names::{Names, find_pool};
+use super::records::{Checksum, amount, kind, limbs};
+use crate::account::PoolName;
 
 /// Adds a block with its credits.
 pub(super) fn add(
@@ -18,35 +20,51 @@ pub(super) fn add(
     candidate: &Candidate,
 ) -> Result<Applied, Fault> {
     check::candidate(candidate)?;
+    if let Some(known) = find(connection, candidate.hash)? {
+        return Ok(check::same_candidate(&known.record.candidate, candidate)?);
+    }
     let Candidate { pool, finder, worker, .. } = candidate;
-    let sql = "INSERT INTO blocks (hash, pool, height, finder, reward, fee, paid_by_coinbase, time, raw)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    let added = connection.prepare_cached(sql)?.insert(params![
-        candidate.hash.as_internal().as_slice(),
-        names.pool(connection, pool)?,
-        candidate.height,
-        names.worker(connection, pool, finder, worker)?,
-        candidate.reward.to_string(),
-        candidate.fee.to_string(),
-        candidate.paid_by_coinbase,
-        integer(candidate.time.as_secs(), "time")?,
-        &*candidate.block,
-    ]);
-    let block = match added {
-        Ok(block) => block,
-        Err(error) if is_there(&error) => {
-            let record = find(connection, candidate.hash)?;
-            let record = record.ok_or_else(|| damaged(format_args!("block {} vanished", candidate.hash)))?;
-            return Ok(check::same_candidate(&record.candidate, candidate)?);
-        }
-        Err(error) => return Err(error.into()),
+    let id = connection
+        .prepare_cached("SELECT coalesce(max(id), 0) + 1 FROM blocks")?
+        .query_row([], |row| row.get(0))?;
+    let mut head = Head {
+        id,
+        hash: *candidate.hash.as_internal(),
+        pool: names.pool(connection, pool)?,
+        height: i64::from(candidate.height),
+        finder: names.worker(connection, pool, finder, worker)?,
+        reward: limbs(candidate.reward)?,
+        fee: limbs(candidate.fee)?,
+        paid_by_coinbase: candidate.paid_by_coinbase,
+        time: integer(candidate.time.as_secs(), "time")?,
+        credits: Vec::with_capacity(candidate.credits.len()),
     };
-    let sql = "INSERT INTO credits (block, account, position, amount) VALUES (?1, ?2, ?3, ?4)";
+    let sql = "INSERT INTO credits (block, account, position, hi, lo) VALUES (?1, ?2, ?3, ?4, ?5)";
     let mut insert = connection.prepare_cached(sql)?;
     for (position, (account, part)) in (0i64..).zip(&candidate.credits) {
-        let account = names.account(connection, pool, account)?;
-        insert.execute(params![block, account, position, part.to_string()])?;
+        let (account, [hi, lo]) = (names.account(connection, pool, account)?, limbs(*part)?);
+        insert.execute(params![id, account, position, hi, lo])?;
+        head.credits.push([account, hi, lo]);
     }
+    let sql = "INSERT INTO blocks (id, hash, pool, height, finder, reward_hi, reward_lo, fee_hi, fee_lo,
+               paid_by_coinbase, time, checksum, raw_checksum, raw)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    connection.prepare_cached(sql)?.execute(params![
+        id,
+        head.hash.as_slice(),
+        head.pool,
+        head.height,
+        head.finder,
+        head.reward[0],
+        head.reward[1],
+        head.fee[0],
+        head.fee[1],
+        head.paid_by_coinbase,
+        head.time,
+        head.checksum(),
+        raw_checksum(&candidate.block),
+        &*candidate.block,
+    ])?;
     Ok(Applied::Applied)
 }
 
@@ -56,17 +74,18 @@ pub(super) fn add_event(
     names: &mut Names,
     event: &BlockEvent,
 ) -> Result<Applied, Fault> {
-    let head = head(connection, event.hash)?.ok_or_else(|| check::unknown_block(event))?;
-    if let Some(known) = find_event(connection, &head, event)? {
+    let Block { id, record } = find(connection, event.hash)?.ok_or_else(|| check::unknown_block(event))?;
+    if let Some(known) = find_event(connection, id, &record.candidate, event.ordinal)? {
         return Ok(check::same_event(&known, event)?);
     }
-    check::follows(&head.pool, head.state, head.ordinal, event)?;
-    let time = integer(event.time.as_secs(), "time")?;
-    let sql = "INSERT INTO events (block, ordinal, state, time) VALUES (?1, ?2, ?3, ?4)";
-    connection.prepare_cached(sql)?.execute(params![head.id, event.ordinal, code(event.state), time])?;
-    if let Some(booking) = &event.booking {
-        books::add(connection, names, head.id, event, booking)?;
-    }
+    check::follows(&record.candidate.pool, record.state, record.ordinal, event)?;
+    check::booking(&record.candidate, record.state, event)?;
+    let (state, time) = (code(event.state), integer(event.time.as_secs(), "time")?);
+    let rows = books::rows(connection, names, event)?;
+    let checksum = books::checksum(id, event.ordinal, state, time, &rows);
+    let sql = "INSERT INTO events (block, ordinal, state, time, checksum) VALUES (?1, ?2, ?3, ?4, ?5)";
+    connection.prepare_cached(sql)?.execute(params![id, event.ordinal, state, time, checksum])?;
+    books::add(connection, names, id, event, &rows)?;
     Ok(Applied::Applied)
 }
 
@@ -81,107 +100,176 @@ pub(super) fn list(
     let sql = format!("SELECT {COLUMNS} FROM blocks WHERE pool = ?1 {which} ORDER BY id");
     let mut select = connection.prepare_cached(&sql)?;
     let mut rows = select.query([id])?;
-    let mut workers = Workers::default();
+    let mut directory = Directory::default();
     let mut blocks = Vec::new();
     while let Some(row) = rows.next()? {
-        blocks.push(read(connection, &mut workers, row, pool.clone())?);
+        blocks.push(read(connection, &mut directory, row)?.record);
     }
     Ok(blocks)
 }
 
-/// What an event needs to know of its block.
-struct Head {
-    id: i64,
-    pool: PoolName,
-    state: BlockState,
-    ordinal: u32,
+/// A block with its number.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) id: i64,
+    pub(super) record: BlockRecord,
 }
 
-fn head(connection: &Connection, hash: Hash256) -> Result<Option<Head>, Fault> {
-    let sql = "SELECT blocks.id, pools.name, state, ordinal FROM blocks
-               JOIN pools ON pools.id = pool WHERE hash = ?1";
+/// Shows every block of the journal, and what is wrong with those that cannot be read.
+pub(super) fn each(
+    connection: &Connection,
+    directory: &mut Directory,
+    visit: &mut dyn FnMut(Result<Block, Fault>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM blocks ORDER BY id"))?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        visit(read(connection, directory, row))?;
+    }
+    Ok(())
+}
+
+/// An event as it stands, once its checksum is right.
+pub(super) fn find_event(
+    connection: &Connection,
+    block: i64,
+    candidate: &Candidate,
+    ordinal: u32,
+) -> Result<Option<BlockEvent>, Fault> {
+    let sql = "SELECT state, time, checksum FROM events WHERE block = ?1 AND ordinal = ?2";
     let mut select = connection.prepare_cached(sql)?;
+    let row = select.query_row(params![block, ordinal], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    let Some((state, time, checksum)): Option<(i64, i64, i64)> = row.optional()? else { return Ok(None) };
+    let (rows, booking) = books::find(connection, &mut Directory::default(), block, ordinal)?;
+    if books::checksum(block, ordinal, state, time, &rows) != checksum {
+        let hash = candidate.hash;
+        return Err(damaged(format_args!("event {ordinal} of block {hash}: the checksum is wrong")));
+    }
+    let (state, time) = (decode(state)?, UnixTime::from_secs(natural(time, "time")?));
+    let (pool, hash) = (candidate.pool.clone(), candidate.hash);
+    Ok(Some(BlockEvent { pool, hash, ordinal, state, time, booking }))
+}
+
+fn find(connection: &Connection, hash: Hash256) -> Result<Option<Block>, Fault> {
+    let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM blocks WHERE hash = ?1"))?;
     let mut rows = select.query([hash.as_internal().as_slice()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let pool = PoolName::new(row.get::<_, String>(1)?);
-    Ok(Some(Head {
-        id: row.get(0)?,
-        pool,
-        state: decode(row.get(2)?)?,
-        ordinal: natural(row.get(3)?, "ordinal")?,
-    }))
-}
-
-fn find_event(connection: &Connection, head: &Head, event: &BlockEvent) -> Result<Option<BlockEvent>, Fault> {
-    let (hash, ordinal) = (event.hash, event.ordinal);
-    let mut select =
-        connection.prepare_cached("SELECT state, time FROM events WHERE block = ?1 AND ordinal = ?2")?;
-    let row = select.query_row(params![head.id, ordinal], |row| Ok((row.get(0)?, row.get(1)?)));
-    let Some((state, time)) = row.optional()? else { return Ok(None) };
-    let (state, time) = (decode(state)?, UnixTime::from_secs(natural(time, "time")?));
-    let booking = books::find(connection, head.id, ordinal)?;
-    Ok(Some(BlockEvent { pool: head.pool.clone(), hash, ordinal, state, time, booking }))
+    read(connection, &mut Directory::default(), row).map(Some)
 }
 
 const COLUMNS: &str =
-    "blocks.id, hash, height, finder, reward, fee, paid_by_coinbase, time, state, ordinal, raw";
+    "id, hash, pool, height, finder, reward_hi, reward_lo, fee_hi, fee_lo, paid_by_coinbase, time,
+                       checksum, raw_checksum, state, ordinal, raw";
 
-fn find(connection: &Connection, hash: Hash256) -> Result<Option<BlockRecord>, Fault> {
-    let sql =
-        format!("SELECT {COLUMNS}, pools.name FROM blocks JOIN pools ON pools.id = pool WHERE hash = ?1");
-    let mut select = connection.prepare_cached(&sql)?;
-    let mut rows = select.query([hash.as_internal().as_slice()])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    let pool = PoolName::new(row.get::<_, String>(11)?);
-    read(connection, &mut Workers::default(), row, pool).map(Some)
+/// All of a block that never changes, as numbers.
+#[derive(Debug)]
+struct Head {
+    id: i64,
+    hash: [u8; 32],
+    pool: i64,
+    height: i64,
+    finder: i64,
+    reward: [i64; 2],
+    fee: [i64; 2],
+    paid_by_coinbase: bool,
+    time: i64,
+    /// Account and amount, by position.
+    credits: Vec<[i64; 3]>,
 }
 
-fn read(
-    connection: &Connection,
-    workers: &mut Workers,
-    row: &Row<'_>,
-    pool: PoolName,
-) -> Result<BlockRecord, Fault> {
-    let (_, finder, worker) = workers.find(connection, row.get(3)?)?;
-    let money = |column| -> Result<Amount, Fault> { amount(row.get_ref(column)?.as_str().map_err(damaged)?) };
-    let candidate = Candidate {
-        pool,
-        hash: Hash256::from_internal(row.get(1)?),
-        height: natural(row.get(2)?, "height")?,
-        finder: finder.clone(),
-        worker: worker.clone(),
-        reward: money(4)?,
-        fee: money(5)?,
-        credits: credits(connection, row.get(0)?)?,
-        paid_by_coinbase: row.get(6)?,
-        time: UnixTime::from_secs(natural(row.get(7)?, "time")?),
-        block: row.get::<_, Option<Vec<u8>>>(10)?.unwrap_or_default().into(),
-    };
-    let state = decode(row.get(8)?)?;
-    Ok(BlockRecord { candidate: Arc::new(candidate), state, ordinal: natural(row.get(9)?, "ordinal")? })
-}
-
-fn credits(connection: &Connection, block: i64) -> Result<Vec<(Account, Amount)>, Fault> {
-    let sql = "SELECT accounts.name, amount FROM credits JOIN accounts ON accounts.id = account
-               WHERE block = ?1 ORDER BY position";
-    let mut select = connection.prepare_cached(sql)?;
-    let mut rows = select.query([block])?;
-    let mut credits = Vec::new();
-    while let Some(row) = rows.next()? {
-        let part = amount(row.get_ref(1)?.as_str().map_err(damaged)?)?;
-        credits.push((Account::new(row.get::<_, String>(0)?), part));
+impl Head {
+    fn checksum(&self) -> i64 {
+        let Self { id, hash, pool, height, finder, reward, fee, paid_by_coinbase, time, credits } = self;
+        let head = Checksum::of(kind::BLOCK)
+            .number(*id)
+            .bytes(hash)
+            .numbers(&[*pool, *height, *finder])
+            .numbers(reward)
+            .numbers(fee)
+            .numbers(&[i64::from(*paid_by_coinbase), *time]);
+        credits.iter().fold(head, |sum, credit| sum.numbers(credit)).finish()
     }
-    Ok(credits)
+}
+
+fn raw_checksum(raw: &[u8]) -> i64 {
+    Checksum::of(kind::RAW).bytes(raw).finish()
+}
+
+/// Reads a block, and says which it was if it is damaged.
+fn read(connection: &Connection, directory: &mut Directory, row: &Row<'_>) -> Result<Block, Fault> {
+    let id: i64 = row.get(0)?;
+    read_parts(connection, directory, row, id).map_err(|fault| match JournalError::from(fault) {
+        JournalError::Damaged(problem) => match row.get(1) {
+            Ok(hash) => damaged(format_args!("block {}: {problem}", Hash256::from_internal(hash))),
+            Err(_) => damaged(format_args!("block number {id}: {problem}")),
+        },
+        other => other.into(),
+    })
+}
+
+fn read_parts(
+    connection: &Connection,
+    directory: &mut Directory,
+    row: &Row<'_>,
+    id: i64,
+) -> Result<Block, Fault> {
+    let head = Head {
+        id,
+        hash: row.get(1)?,
+        pool: row.get(2)?,
+        height: row.get(3)?,
+        finder: row.get(4)?,
+        reward: [row.get(5)?, row.get(6)?],
+        fee: [row.get(7)?, row.get(8)?],
+        paid_by_coinbase: row.get(9)?,
+        time: row.get(10)?,
+        credits: credits(connection, id)?,
+    };
+    if head.checksum() != row.get::<_, i64>(11)? {
+        return Err(damaged("the checksum is wrong"));
+    }
+    let raw: Option<Vec<u8>> = row.get(15)?;
+    if raw.as_deref().is_some_and(|raw| Some(raw_checksum(raw)) != row.get(12).ok()) {
+        return Err(damaged("the checksum of the serialised block is wrong"));
+    }
+    let parts = head
+        .credits
+        .iter()
+        .map(|[account, hi, lo]| Ok((directory.account(connection, *account)?, amount([*hi, *lo])?)));
+    let credits = parts.collect::<Result<_, Fault>>()?;
+    let finder = directory.worker(connection, head.finder)?;
+    let candidate = Candidate {
+        finder: finder.account.clone(),
+        worker: finder.name.clone(),
+        pool: directory.pool(connection, head.pool)?,
+        hash: Hash256::from_internal(head.hash),
+        height: natural(head.height, "height")?,
+        reward: amount(head.reward)?,
+        fee: amount(head.fee)?,
+        credits,
+        paid_by_coinbase: head.paid_by_coinbase,
+        time: UnixTime::from_secs(natural(head.time, "time")?),
+        block: raw.unwrap_or_default().into(),
+    };
+    let (state, ordinal) = (decode(row.get(13)?)?, natural(row.get(14)?, "ordinal")?);
+    Ok(Block { id, record: BlockRecord { candidate: Arc::new(candidate), state, ordinal } })
+}
+
+fn credits(connection: &Connection, block: i64) -> Result<Vec<[i64; 3]>, Fault> {
+    let sql = "SELECT account, hi, lo FROM credits WHERE block = ?1 ORDER BY position";
+    let mut select = connection.prepare_cached(sql)?;
+    let rows = select.query_map([block], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 const STATES: [BlockState; 5] =
     [BlockState::Found, BlockState::Confirmed, BlockState::Matured, BlockState::Orphaned, BlockState::Lost];
 
-fn code(state: BlockState) -> i64 {
+pub(super) fn code(state: BlockState) -> i64 {
     (0i64..).zip(STATES).find(|(_, known)| *known == state).map_or(-1, |(code, _)| code)
 }
 
-fn decode(code: i64) -> Result<BlockState, Fault> {
+pub(super) fn decode(code: i64) -> Result<BlockState, Fault> {
     let state = usize::try_from(code).ok().and_then(|code| STATES.get(code));
     state.copied().ok_or_else(|| damaged(format_args!("a block in the state {code}")))
 }

@@ -1,162 +1,174 @@
-//! The books: transactions with their lines, and the balances that they add up to.
+//! The books: transactions with their transfers, and the balances that the schema makes of them.
 
-use std::collections::BTreeMap;
-
-use otedama_core::Amount;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::super::{Balance, BlockEvent, check};
-use super::fault::{Fault, amount, damaged};
+use super::super::{Balance, BlockEvent, Booked};
+use super::blocks;
+use super::directory::Directory;
+use super::fault::{Fault, damaged, natural};
 use super::names::{Names, find_pool};
-use crate::account::{Account, PoolName};
-use crate::ledger::{Ledger, LedgerAccount, Line, Side, Transaction};
+use super::records::{Checksum, amount, kind, limbs};
+use crate::account::PoolName;
+use crate::ledger::{LedgerAccount, Transaction, Transfer};
+use otedama_core::{Hash256, UnixTime};
 
-/// The account number that stands for the pool itself in the table of balances.
-const POOL_ITSELF: i64 = 0;
+/// An account of the books as its two columns.
+type Columns = (i64, Option<i64>);
 
-/// Books the transaction of an event that was just added.
+/// A transfer as it stands in its row, without its key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    from: Columns,
+    to: Columns,
+    limbs: [i64; 2],
+}
+
+/// The rows of an event's transfers.
+pub(super) fn rows(
+    connection: &Connection,
+    names: &mut Names,
+    event: &BlockEvent,
+) -> Result<Vec<Row>, Fault> {
+    let transfers = event.booking.as_ref().map_or(&[][..], Transaction::transfers);
+    let row = |transfer: &Transfer| {
+        Ok(Row {
+            from: code(connection, names, &event.pool, &transfer.from)?,
+            to: code(connection, names, &event.pool, &transfer.to)?,
+            limbs: limbs(transfer.amount)?,
+        })
+    };
+    transfers.iter().map(row).collect()
+}
+
+/// The checksum of an event and its transfers.
+pub(super) fn checksum(block: i64, ordinal: u32, state: i64, time: i64, rows: &[Row]) -> i64 {
+    let head = Checksum::of(kind::EVENT).numbers(&[block, i64::from(ordinal), state, time]);
+    let all = rows.iter().fold(head, |sum, Row { from, to, limbs: [hi, lo] }| {
+        sum.numbers(&[from.0, from.1.unwrap_or(0), to.0, to.1.unwrap_or(0), *hi, *lo])
+    });
+    all.finish()
+}
+
+/// Books the transfers of an event that was just added, if it has any. The schema refuses what overdraws.
 pub(super) fn add(
     connection: &Connection,
     names: &mut Names,
     block: i64,
     event: &BlockEvent,
-    transaction: &Transaction,
+    rows: &[Row],
 ) -> Result<(), Fault> {
+    let Some(last) = rows.len().checked_sub(1) else { return Ok(()) };
     let pool = names.pool(connection, &event.pool)?;
-    let booking = connection
-        .prepare_cached("INSERT INTO bookings (pool, block, ordinal) VALUES (?1, ?2, ?3)")?
-        .insert(params![pool, block, event.ordinal])?;
+    let sql = "INSERT INTO bookings (pool, block, ordinal, last) VALUES (?1, ?2, ?3, ?4)";
+    let last = i64::try_from(last).map_err(damaged)?;
+    let booking = connection.prepare_cached(sql)?.insert(params![pool, block, event.ordinal, last])?;
     let sql =
-        "INSERT INTO lines (booking, position, kind, account, side, amount) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        "INSERT INTO transfers (booking, position, from_kind, from_account, to_kind, to_account, hi, lo)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let mut insert = connection.prepare_cached(sql)?;
-    let mut touched = BTreeMap::new();
-    for (position, line) in (0i64..).zip(transaction.lines()) {
-        let (kind, account) = code(connection, names, &event.pool, &line.account)?;
-        insert.execute(params![
-            booking,
-            position,
-            kind,
-            account,
-            side(line.side),
-            line.amount.to_string()
-        ])?;
-        touched.insert(&line.account, (kind, account.unwrap_or(POOL_ITSELF)));
-    }
-    let mut ledger = Ledger::default();
-    for (account, key) in &touched {
-        ledger.extend([((*account).clone(), balance(connection, pool, *key)?)]);
-    }
-    ledger.apply(transaction).map_err(|error| check::overdrawn(event, &error))?;
-    for (account, key) in touched {
-        set_balance(connection, pool, key, ledger.balance(account))?;
+    for (position, Row { from, to, limbs: [hi, lo] }) in (0i64..).zip(rows) {
+        insert.execute(params![booking, position, from.0, from.1, to.0, to.1, hi, lo])?;
     }
     Ok(())
 }
 
-/// The transaction of an event, if it had one.
-pub(super) fn find(connection: &Connection, block: i64, ordinal: u32) -> Result<Option<Transaction>, Fault> {
+/// The transfers of an event, as rows and as what they mean; none if it moved nothing.
+pub(super) fn find(
+    connection: &Connection,
+    directory: &mut Directory,
+    block: i64,
+    ordinal: u32,
+) -> Result<(Vec<Row>, Option<Transaction>), Fault> {
     let sql = "SELECT id FROM bookings WHERE block = ?1 AND ordinal = ?2";
     let mut select = connection.prepare_cached(sql)?;
-    let Some(id): Option<i64> = select.query_row(params![block, ordinal], |row| row.get(0)).optional()?
-    else {
-        return Ok(None);
-    };
-    let mut found = None;
-    visit_where(connection, "bookings.id = ?1", id, &mut |transaction| found = Some(transaction.clone()))?;
-    Ok(found)
+    let id: Option<i64> = select.query_row(params![block, ordinal], |row| row.get(0)).optional()?;
+    match id {
+        Some(id) => {
+            let (rows, transaction) = transfers(connection, directory, id)?;
+            Ok((rows, Some(transaction)))
+        }
+        None => Ok((Vec::new(), None)),
+    }
 }
 
-/// Shows every transaction of the pool, oldest first.
+fn transfers(
+    connection: &Connection,
+    directory: &mut Directory,
+    booking: i64,
+) -> Result<(Vec<Row>, Transaction), Fault> {
+    let sql = "SELECT from_kind, from_account, to_kind, to_account, hi, lo FROM transfers
+               WHERE booking = ?1 ORDER BY position";
+    let mut select = connection.prepare_cached(sql)?;
+    let mut found = select.query([booking])?;
+    let (mut rows, mut transfers) = (Vec::new(), Vec::new());
+    while let Some(row) = found.next()? {
+        let row = Row {
+            from: (row.get(0)?, row.get(1)?),
+            to: (row.get(2)?, row.get(3)?),
+            limbs: [row.get(4)?, row.get(5)?],
+        };
+        transfers.push(Transfer {
+            from: decode(connection, directory, row.from)?,
+            to: decode(connection, directory, row.to)?,
+            amount: amount(row.limbs)?,
+        });
+        rows.push(row);
+    }
+    Ok((rows, Transaction::new(transfers)))
+}
+
+/// Shows every transaction of the pool with its event, oldest first.
 pub(super) fn visit(
     connection: &Connection,
     pool: &PoolName,
-    visit: &mut dyn FnMut(&Transaction),
+    visit: &mut dyn FnMut(&Booked),
 ) -> Result<(), Fault> {
-    match find_pool(connection, pool)? {
-        Some(pool) => visit_where(connection, "bookings.pool = ?1", pool, visit),
-        None => Ok(()),
+    let Some(pool) = find_pool(connection, pool)? else { return Ok(()) };
+    let mut directory = Directory::default();
+    let sql =
+        "SELECT bookings.id, bookings.block, bookings.ordinal, events.state, events.time, events.checksum,
+               hash, height FROM bookings JOIN blocks ON blocks.id = bookings.block
+               JOIN events ON events.block = bookings.block AND events.ordinal = bookings.ordinal
+               WHERE bookings.pool = ?1 ORDER BY bookings.id";
+    let mut select = connection.prepare_cached(sql)?;
+    let mut found = select.query([pool])?;
+    while let Some(row) = found.next()? {
+        let (block, ordinal) = (row.get(1)?, natural(row.get(2)?, "ordinal")?);
+        let (state, time): (i64, i64) = (row.get(3)?, row.get(4)?);
+        let hash = Hash256::from_internal(row.get(6)?);
+        let named = |problem: &dyn std::fmt::Display| {
+            damaged(format_args!("event {ordinal} of block {hash}: {problem}"))
+        };
+        let (rows, transaction) = transfers(connection, &mut directory, row.get(0)?)?;
+        if checksum(block, ordinal, state, time, &rows) != row.get::<_, i64>(5)? {
+            return Err(named(&"the checksum is wrong"));
+        }
+        visit(&Booked {
+            time: UnixTime::from_secs(natural(time, "time")?),
+            hash,
+            height: natural(row.get(7)?, "height")?,
+            ordinal,
+            state: blocks::decode(state)?,
+            transaction,
+        });
     }
+    Ok(())
 }
 
 pub(super) fn balances(connection: &Connection, pool: &PoolName) -> Result<Vec<Balance>, Fault> {
     let Some(pool) = find_pool(connection, pool)? else { return Ok(Vec::new()) };
-    let sql = "SELECT kind, accounts.name, amount FROM balances
-               LEFT JOIN accounts ON accounts.id = account WHERE balances.pool = ?1";
+    let mut directory = Directory::default();
+    let sql = "SELECT kind, account, hi, lo FROM balances WHERE pool = ?1 AND (hi <> 0 OR lo <> 0)";
     let mut select = connection.prepare_cached(sql)?;
     let mut rows = select.query([pool])?;
     let mut balances = Vec::new();
     while let Some(row) = rows.next()? {
-        let account = decode(row.get(0)?, row.get(1)?)?;
-        balances.push(Balance { account, amount: amount(row.get_ref(2)?.as_str().map_err(damaged)?)? });
+        let account = Some(row.get(1)?).filter(|account| *account != 0);
+        let account = decode(connection, &mut directory, (row.get(0)?, account))?;
+        balances.push(Balance { account, amount: amount([row.get(2)?, row.get(3)?])? });
     }
     balances.sort_unstable_by(|a, b| a.account.cmp(&b.account));
     Ok(balances)
-}
-
-fn visit_where(
-    connection: &Connection,
-    which: &str,
-    id: i64,
-    visit: &mut dyn FnMut(&Transaction),
-) -> Result<(), Fault> {
-    let sql = format!(
-        "SELECT bookings.id, kind, accounts.name, side, amount FROM bookings
-         LEFT JOIN lines ON lines.booking = bookings.id LEFT JOIN accounts ON accounts.id = lines.account
-         WHERE {which} ORDER BY bookings.id, lines.position"
-    );
-    let mut select = connection.prepare_cached(&sql)?;
-    let mut rows = select.query([id])?;
-    let (mut current, mut lines) = (None, Vec::new());
-    let mut show = |lines: &mut Vec<Line>| -> Result<(), Fault> {
-        visit(&Transaction::new(std::mem::take(lines)).map_err(damaged)?);
-        Ok(())
-    };
-    while let Some(row) = rows.next()? {
-        let booking: i64 = row.get(0)?;
-        if current.replace(booking).is_some_and(|current| current != booking) {
-            show(&mut lines)?;
-        }
-        // A transaction without lines has no kind here.
-        if let Some(kind) = row.get(1)? {
-            lines.push(Line {
-                account: decode(kind, row.get(2)?)?,
-                side: if row.get::<_, i64>(3)? == side(Side::In) { Side::In } else { Side::Out },
-                amount: amount(row.get_ref(4)?.as_str().map_err(damaged)?)?,
-            });
-        }
-    }
-    if current.is_some() { show(&mut lines) } else { Ok(()) }
-}
-
-fn balance(connection: &Connection, pool: i64, (kind, account): (i64, i64)) -> Result<Amount, Fault> {
-    let sql = "SELECT amount FROM balances WHERE pool = ?1 AND kind = ?2 AND account = ?3";
-    let mut select = connection.prepare_cached(sql)?;
-    let text: Option<String> = select.query_row([pool, kind, account], |row| row.get(0)).optional()?;
-    text.map_or(Ok(Amount::ZERO), |text| amount(&text))
-}
-
-fn set_balance(
-    connection: &Connection,
-    pool: i64,
-    (kind, account): (i64, i64),
-    amount: Amount,
-) -> Result<(), Fault> {
-    if amount == Amount::ZERO {
-        let sql = "DELETE FROM balances WHERE pool = ?1 AND kind = ?2 AND account = ?3";
-        connection.prepare_cached(sql)?.execute([pool, kind, account])?;
-    } else {
-        let sql = "INSERT INTO balances (pool, kind, account, amount) VALUES (?1, ?2, ?3, ?4)
-                   ON CONFLICT DO UPDATE SET amount = excluded.amount";
-        connection.prepare_cached(sql)?.execute(params![pool, kind, account, amount.to_string()])?;
-    }
-    Ok(())
-}
-
-const fn side(side: Side) -> i64 {
-    match side {
-        Side::In => 0,
-        Side::Out => 1,
-    }
 }
 
 /// The kind of an account, and whose it is.
@@ -165,7 +177,7 @@ fn code(
     names: &mut Names,
     pool: &PoolName,
     account: &LedgerAccount,
-) -> Result<(i64, Option<i64>), Fault> {
+) -> Result<Columns, Fault> {
     let mut of = |account| names.account(connection, pool, account).map(Some);
     Ok(match account {
         LedgerAccount::Chain => (0, None),
@@ -177,8 +189,13 @@ fn code(
     })
 }
 
-fn decode(kind: i64, account: Option<String>) -> Result<LedgerAccount, Fault> {
-    Ok(match (kind, account.map(Account::new)) {
+fn decode(
+    connection: &Connection,
+    directory: &mut Directory,
+    (kind, account): Columns,
+) -> Result<LedgerAccount, Fault> {
+    let account = account.map(|id| directory.account(connection, id)).transpose()?;
+    Ok(match (kind, account) {
         (0, None) => LedgerAccount::Chain,
         (1, Some(account)) => LedgerAccount::Immature(account),
         (2, Some(account)) => LedgerAccount::Balance(account),

@@ -2,8 +2,7 @@
 
 use std::fmt::Display;
 
-use otedama_core::Amount;
-use rusqlite::{Error, ErrorCode, ffi};
+use rusqlite::{Error, ErrorCode};
 
 use super::super::JournalError;
 
@@ -55,16 +54,6 @@ pub(super) fn committing(error: Error) -> JournalError {
     }
 }
 
-/// Whether a row was refused because its key is there.
-pub(super) fn is_there(error: &Error) -> bool {
-    matches!(
-        error.sqlite_extended_error_code(),
-        Some(
-            ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_ROWID
-        )
-    )
-}
-
 pub(super) fn damaged(what: impl Display) -> Fault {
     JournalError::Damaged(what.to_string()).into()
 }
@@ -78,8 +67,4 @@ pub(super) fn integer(number: u64, what: &str) -> Result<i64, Fault> {
 /// A number from SQL.
 pub(super) fn natural<T: TryFrom<i64>>(number: i64, what: &str) -> Result<T, Fault> {
     T::try_from(number).map_err(|_| damaged(format_args!("{what} {number}")))
-}
-
-pub(super) fn amount(text: &str) -> Result<Amount, Fault> {
-    text.parse().map(Amount::from_atomic).map_err(|_| damaged(format_args!("amount {text:?}")))
 }

@@ -2,43 +2,55 @@
 
 use std::fs::File;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior};
 
 use otedama_core::Weight;
 
 use super::{
-    Applied, Balance, BlockRecord, Entry, Journal, JournalError, Life, RolledUp, ShareRecord, ShareTotal,
+    Applied, Balance, BlockRecord, Entry, Journal, JournalError, Life, Progress, Report, RolledUp, Schema,
+    ShareRecord, ShareTotal,
 };
-use crate::account::PoolName;
+use crate::account::{Account, PoolName};
 use crate::ledger::Transaction;
 use crate::points;
 
 mod blocks;
 mod books;
+mod directory;
 mod fault;
 mod file;
+mod lock;
 mod names;
+mod pack;
+mod records;
 mod shares;
+mod snapshot;
 #[cfg(test)]
 mod tests;
+mod totals;
 
 use fault::{Fault, committing};
 use names::Names;
 
-/// A journal in one SQLite file. One process at a time.
+pub use snapshot::Snapshot;
+
+/// A journal in one SQLite file. One process at a time writes; others read with a [`Snapshot`].
 ///
 /// A batch is one SQLite transaction in write-ahead mode with `synchronous=FULL`: when [`append`](Journal::append)
 /// returns it is on the disk, and a batch costs one sync however many entries it has. Beside `PATH` there are
 /// `PATH-wal`, `PATH-shm` and `PATH-lock`; the first belongs to the journal as much as `PATH` itself. Other programs may
 /// read the file and copy it with SQLite's means while the pool runs; they must not write to it.
 ///
-/// Shares are keyed by (life, sequence) in the order in which they come, so adding one costs the same however many
-/// there are. Sequence numbers go up to 2^43, and a file holds 2^20 lives.
+/// The shares of a batch are packed into one row, or a few, with a checksum, at the end of their table: adding some
+/// costs the same however many there are. Double entry is in the schema: a row of the books moves money from one
+/// account to another, and triggers keep the balances.
 #[derive(Debug)]
 pub struct Sqlite {
-    connection: Connection,
+    /// None after an error that leaves open what is on the disk, until it is opened anew.
+    connection: Option<Connection>,
+    path: PathBuf,
     names: Names,
     /// Held for as long as the journal is open.
     _lock: File,
@@ -48,14 +60,64 @@ impl Sqlite {
     /// Opens the journal, and creates it with its directory if there is none.
     ///
     /// # Errors
-    /// [`JournalError::InUse`], at once, if another process or another value holds it; [`JournalError::Format`] if the
-    /// file was made by another program or version; otherwise [`JournalError::Storage`] or
-    /// [`JournalError::Damaged`].
+    /// [`JournalError::InUse`], at once, if another process or another value holds it; [`JournalError::Outdated`],
+    /// [`JournalError::TooNew`] or [`JournalError::Format`] if the file was made by another version or program;
+    /// otherwise [`JournalError::Storage`] or [`JournalError::Damaged`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, JournalError> {
         let path = path.as_ref();
-        let lock = file::lock(path)?;
+        let lock = lock::lock(path)?;
         let connection = file::open(path)?;
-        Ok(Self { connection, names: Names::default(), _lock: lock })
+        Ok(Self { connection: Some(connection), path: path.into(), names: Names::default(), _lock: lock })
+    }
+
+    /// The version of the journal in this file, which need not be the current one.
+    ///
+    /// # Errors
+    /// [`JournalError::Format`] if it is no journal; otherwise [`JournalError::Storage`], also if there is none, or
+    /// [`JournalError::Damaged`].
+    pub fn schema(path: impl AsRef<Path>) -> Result<Schema, JournalError> {
+        let path = path.as_ref();
+        let found = file::version(&file::connect_to_read(path)?, path)?;
+        Ok(Schema { found: found.unwrap_or(0), current: file::VERSION })
+    }
+
+    /// Brings the journal to the current version, one version after the other, and returns those that it went through;
+    /// none if it is current. Each step happens wholly or not at all.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for an older version; [`JournalError::Damaged`] if it holds what no journal of its
+    /// version should. Then it is left as it was.
+    pub fn migrate(
+        path: impl AsRef<Path>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<i64>, JournalError> {
+        let _ = progress;
+        Err(JournalError::Storage(format!("{}: not built yet", path.as_ref().display())))
+    }
+
+    /// Makes a journal of a backup: verifies it, copies it to a new file, durable on return, and moves the boot number
+    /// on by 65,536, so that no life to come shares its number with one that began after the backup.
+    ///
+    /// If the report is not clean, nothing was restored.
+    ///
+    /// # Errors
+    /// [`JournalError::Storage`] if there is a file at `to`, or it cannot be written; as [`Snapshot::open`] if the
+    /// backup is not a journal of this version.
+    pub fn restore(
+        backup: impl AsRef<Path>,
+        to: impl AsRef<Path>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Report, JournalError> {
+        let _ = (progress, to);
+        Err(JournalError::Storage(format!("{}: not built yet", backup.as_ref().display())))
+    }
+
+    /// The connection, opened anew if the last one could not be trusted any more.
+    fn connection(&mut self) -> Result<&mut Connection, JournalError> {
+        match &mut self.connection {
+            Some(connection) => Ok(connection),
+            closed => Ok(closed.insert(file::open(&self.path)?)),
+        }
     }
 
     /// Does it in one transaction. After an error nothing of it is there, except perhaps after
@@ -64,22 +126,38 @@ impl Sqlite {
         &mut self,
         work: impl FnOnce(&Connection, &mut Names) -> Result<T, Fault>,
     ) -> Result<T, JournalError> {
-        let transaction =
-            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Fault::from)?;
-        let done = work(&transaction, &mut self.names)
-            .map_err(JournalError::from)
-            .and_then(|done| transaction.commit().map_err(committing).map(|()| done));
-        if done.is_err() {
+        self.connection()?;
+        let Self { connection: Some(connection), names, .. } = self else {
+            return Err(JournalError::Storage("the file is not open".into()));
+        };
+        let done = attempt(connection, names, work);
+        if let Err(error) = &done {
             // What was named in this transaction may be undone.
             self.names.clear();
+            if matches!(error, JournalError::Unknown(_)) {
+                // What the page cache holds may not be what the disk has. Opened anew, the log is read from the disk.
+                self.connection = None;
+            }
         }
         done
     }
 }
 
+fn attempt<T>(
+    connection: &mut Connection,
+    names: &mut Names,
+    work: impl FnOnce(&Connection, &mut Names) -> Result<T, Fault>,
+) -> Result<T, JournalError> {
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Fault::from)?;
+    let done = work(&transaction, names)?;
+    transaction.commit().map_err(committing)?;
+    Ok(done)
+}
+
 impl Journal for Sqlite {
     fn begin(&mut self) -> Result<Life, JournalError> {
-        self.transact(|connection, _| names::begin(connection))
+        self.transact(|connection, _| names::begin(connection, 0))
     }
 
     fn append(&mut self, entries: &[Entry]) -> Result<Vec<Applied>, JournalError> {
@@ -87,26 +165,38 @@ impl Journal for Sqlite {
             return Ok(Vec::new());
         }
         self.transact(|connection, names| {
-            let mut insert = shares::Insert::new(connection)?;
+            let mut batch = shares::Batch::default();
             let mut applied = Vec::with_capacity(entries.len());
             for entry in entries {
                 applied.push(match entry {
-                    Entry::Share(share) => insert.share(share, names)?,
+                    Entry::Share(share) => batch.add(connection, names, share, entries)?,
                     Entry::Candidate(candidate) => blocks::add(connection, names, candidate)?,
                     Entry::Block(event) => blocks::add_event(connection, names, event)?,
                 });
             }
+            batch.write(connection, names)?;
             points::pass_entries("within", entries);
             Ok(applied)
         })
     }
 
-    fn roll_up(&mut self, _: &PoolName, _: Weight, _: u64) -> Result<RolledUp, JournalError> {
-        Ok(RolledUp::default())
+    fn roll_up(&mut self, pool: &PoolName, keep: Weight, at_most: u64) -> Result<RolledUp, JournalError> {
+        let rolled = self.transact(|connection, _| {
+            let rolled = totals::roll_up(connection, pool, keep, at_most)?;
+            points::pass("within-closed");
+            Ok(rolled)
+        })?;
+        // What is known of lives has changed.
+        self.names.clear();
+        Ok(rolled)
     }
 
-    fn share_totals(&mut self, _: &PoolName, _: &mut dyn FnMut(&ShareTotal)) -> Result<(), JournalError> {
-        Ok(())
+    fn share_totals(
+        &mut self,
+        pool: &PoolName,
+        visit: &mut dyn FnMut(&ShareTotal),
+    ) -> Result<(), JournalError> {
+        Ok(totals::visit(self.connection()?, pool, visit)?)
     }
 
     fn shares(
@@ -114,18 +204,26 @@ impl Journal for Sqlite {
         pool: &PoolName,
         visit: &mut dyn FnMut(&ShareRecord) -> ControlFlow<()>,
     ) -> Result<(), JournalError> {
-        Ok(shares::visit(&self.connection, pool, visit)?)
+        Ok(shares::visit(self.connection()?, pool, visit)?)
+    }
+
+    fn weights(
+        &mut self,
+        pool: &PoolName,
+        visit: &mut dyn FnMut(&Account, Weight) -> ControlFlow<()>,
+    ) -> Result<(), JournalError> {
+        Ok(shares::weights(self.connection()?, pool, visit)?)
     }
 
     fn blocks(&mut self, pool: &PoolName, open_only: bool) -> Result<Vec<BlockRecord>, JournalError> {
-        Ok(blocks::list(&self.connection, pool, open_only)?)
+        Ok(blocks::list(self.connection()?, pool, open_only)?)
     }
 
     fn balances(&mut self, pool: &PoolName) -> Result<Vec<Balance>, JournalError> {
-        Ok(books::balances(&self.connection, pool)?)
+        Ok(books::balances(self.connection()?, pool)?)
     }
 
     fn bookings(&mut self, pool: &PoolName, visit: &mut dyn FnMut(&Transaction)) -> Result<(), JournalError> {
-        Ok(books::visit(&self.connection, pool, visit)?)
+        Ok(books::visit(self.connection()?, pool, &mut |booked| visit(&booked.transaction))?)
     }
 }

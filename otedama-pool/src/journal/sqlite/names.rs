@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Params, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{JournalError, Life, ShareKey, check};
-use super::fault::{Fault, natural};
+use super::directory::Directory;
+use super::fault::{Fault, damaged, natural};
+use super::records::{Checksum, kind};
 use crate::account::{Account, PoolName};
 use crate::limits::MAX_CACHED_NAMES;
 
@@ -16,7 +18,7 @@ use crate::limits::MAX_CACHED_NAMES;
 #[derive(Debug, Default)]
 pub(super) struct Names {
     pools: HashMap<PoolName, Pool>,
-    lives: HashMap<(u16, u32), i64>,
+    lives: HashMap<(u16, u32), Reached>,
     /// At least as many as there are names here.
     count: usize,
 }
@@ -31,6 +33,17 @@ struct Pool {
 struct Owner {
     id: i64,
     workers: HashMap<Arc<str>, i64>,
+}
+
+/// How far a life has come.
+#[derive(Debug)]
+pub(super) struct Reached {
+    /// The life's number.
+    pub(super) id: i64,
+    /// All its sequence numbers are below.
+    pub(super) next: i64,
+    /// Those below were rolled up, unless they are still there.
+    pub(super) rolled: i64,
 }
 
 impl Names {
@@ -72,24 +85,33 @@ impl Names {
         let owner = self.owner_entry(connection, pool, account)?;
         let id = intern(
             connection,
-            "SELECT id FROM workers WHERE account = ?1 AND name = ?2",
-            "INSERT INTO workers (account, name) VALUES (?1, ?2)",
-            params![owner.id, &**worker],
+            [
+                "SELECT id FROM workers WHERE account = ?1 AND name = ?2",
+                "INSERT INTO workers (account, name, id, checksum) VALUES (?1, ?2, ?3, ?4)",
+            ],
+            kind::WORKER,
+            owner.id,
+            worker,
         )?;
         owner.workers.insert(worker.clone(), id);
         Ok(id)
     }
 
-    /// The number of the life that a share was accepted in.
-    pub(super) fn life(&mut self, connection: &Connection, key: ShareKey) -> Result<i64, Fault> {
-        if let Some(id) = self.lives.get(&(key.node, key.boot)) {
-            return Ok(*id);
+    /// The life that a share was accepted in.
+    pub(super) fn life(&mut self, connection: &Connection, key: ShareKey) -> Result<&mut Reached, Fault> {
+        match self.lives.entry((key.node, key.boot)) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(new) => {
+                let sql = "SELECT id FROM lives WHERE node = ?1 AND boot = ?2";
+                let mut select = connection.prepare_cached(sql)?;
+                let id = select.query_row(params![key.node, key.boot], |row| row.get(0)).optional()?;
+                let row = find_life(connection, id.ok_or_else(|| check::unknown_life(key))?)?;
+                let sql = "SELECT coalesce(max(last), -1) FROM segments WHERE life = ?1";
+                let last: i64 = connection.prepare_cached(sql)?.query_row([row.id], |found| found.get(0))?;
+                let next = last.saturating_add(1).max(row.rolled);
+                Ok(new.insert(Reached { id: row.id, next, rolled: row.rolled }))
+            }
         }
-        let mut select = connection.prepare_cached("SELECT id FROM lives WHERE node = ?1 AND boot = ?2")?;
-        let id = select.query_row(params![key.node, key.boot], |row| row.get(0)).optional()?;
-        let id = id.ok_or_else(|| check::unknown_life(key))?;
-        self.lives.insert((key.node, key.boot), id);
-        Ok(id)
     }
 
     fn pool_entry(&mut self, connection: &Connection, pool: &PoolName) -> Result<&mut Pool, Fault> {
@@ -98,9 +120,13 @@ impl Names {
             Entry::Vacant(new) => {
                 let id = intern(
                     connection,
-                    "SELECT id FROM pools WHERE name = ?1",
-                    "INSERT INTO pools (name) VALUES (?1)",
-                    params![pool.as_str()],
+                    [
+                        "SELECT id FROM pools WHERE ?1 = 0 AND name = ?2",
+                        "INSERT INTO pools (name, id, checksum) SELECT ?2, ?3, ?4 WHERE ?1 = 0",
+                    ],
+                    kind::POOL,
+                    0,
+                    pool.as_str(),
                 )?;
                 Ok(new.insert(Pool { id, accounts: HashMap::new() }))
             }
@@ -124,9 +150,13 @@ impl Names {
             Entry::Vacant(new) => {
                 let id = intern(
                     connection,
-                    "SELECT id FROM accounts WHERE pool = ?1 AND name = ?2",
-                    "INSERT INTO accounts (pool, name) VALUES (?1, ?2)",
-                    params![pool.id, account.as_str()],
+                    [
+                        "SELECT id FROM accounts WHERE pool = ?1 AND name = ?2",
+                        "INSERT INTO accounts (pool, name, id, checksum) VALUES (?1, ?2, ?3, ?4)",
+                    ],
+                    kind::ACCOUNT,
+                    pool.id,
+                    account.as_str(),
                 )?;
                 Ok(new.insert(Owner { id, workers: HashMap::new() }))
             }
@@ -134,18 +164,33 @@ impl Names {
     }
 }
 
-/// The number of a row, which is added if it is not there.
-fn intern<P: Params + Copy>(
+/// The number of a row, which is added if it is not there. `key` is the parent's number and the name.
+fn intern(
     connection: &Connection,
-    select: &str,
-    insert: &str,
-    key: P,
+    [select, insert]: [&str; 2],
+    kind: u8,
+    parent: i64,
+    name: &str,
 ) -> Result<i64, Fault> {
-    let known = connection.prepare_cached(select)?.query_row(key, |row| row.get(0)).optional()?;
-    match known {
-        Some(id) => Ok(id),
-        None => Ok(connection.prepare_cached(insert)?.insert(key)?),
+    let known = connection.prepare_cached(select)?.query_row(params![parent, name], |row| row.get(0));
+    if let Some(id) = known.optional()? {
+        return Ok(id);
     }
+    // Rows are never taken out, so the last number was the highest that there ever was.
+    let sql = match kind {
+        kind::POOL => "SELECT coalesce(max(id), 0) + 1 FROM pools",
+        kind::ACCOUNT => "SELECT coalesce(max(id), 0) + 1 FROM accounts",
+        _ => "SELECT coalesce(max(id), 0) + 1 FROM workers",
+    };
+    let id = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    let checksum = name_checksum(kind, id, parent, name);
+    connection.prepare_cached(insert)?.execute(params![parent, name, id, checksum])?;
+    Ok(id)
+}
+
+/// The checksum of a name and what it belongs to; a pool belongs to nothing, which is 0.
+pub(super) fn name_checksum(kind: u8, id: i64, parent: i64, name: &str) -> i64 {
+    Checksum::of(kind).numbers(&[id, parent]).bytes(name.as_bytes()).finish()
 }
 
 /// The number of a pool that may be unknown.
@@ -154,59 +199,99 @@ pub(super) fn find_pool(connection: &Connection, pool: &PoolName) -> Result<Opti
     Ok(select.query_row([pool.as_str()], |row| row.get(0)).optional()?)
 }
 
-/// Writes down that a life begins. On one machine the node is 0.
-pub(super) fn begin(connection: &Connection) -> Result<Life, Fault> {
-    const NODE: u16 = 0;
-    let last: i64 =
-        connection.query_row("SELECT coalesce(max(boot), 0) FROM lives WHERE node = ?1", [NODE], |row| {
-            row.get(0)
-        })?;
-    let exhausted = |_| JournalError::Storage("no boot number is left".into());
-    let boot = u32::try_from(last.saturating_add(1)).map_err(exhausted)?;
-    connection.execute("INSERT INTO lives (node, boot) VALUES (?1, ?2)", params![NODE, boot])?;
-    Ok(Life { node: NODE, boot })
+/// The pools with their numbers, by name.
+pub(super) fn pools(connection: &Connection) -> Result<Vec<(i64, PoolName)>, Fault> {
+    let mut select = connection.prepare_cached("SELECT id FROM pools ORDER BY name")?;
+    let ids = select.query_map([], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+    let mut directory = Directory::default();
+    ids.into_iter().map(|id| Ok((id, directory.pool(connection, id)?))).collect()
 }
 
-/// Names by number, for reading: each name is in memory once, however many shares carry it.
-#[derive(Debug, Default)]
-pub(super) struct Workers {
-    known: HashMap<i64, (i64, Account, Arc<str>)>,
-    accounts: HashMap<Arc<str>, Account>,
+/// A life as it stands in its row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LifeRow {
+    pub(super) id: i64,
+    pub(super) life: Life,
+    /// All sequence numbers below it have left the segments.
+    pub(super) rolled: i64,
 }
 
-impl Workers {
-    /// The worker's pool, account and name.
-    pub(super) fn find(
-        &mut self,
-        connection: &Connection,
-        worker: i64,
-    ) -> Result<&(i64, Account, Arc<str>), Fault> {
-        match self.known.entry(worker) {
-            Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(new) => {
-                let mut select = connection.prepare_cached(
-                    "SELECT accounts.pool, accounts.name, workers.name FROM workers
-                     JOIN accounts ON accounts.id = workers.account WHERE workers.id = ?1",
-                )?;
-                let (pool, account, name): (i64, Arc<str>, Arc<str>) =
-                    select.query_row([worker], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-                let account =
-                    self.accounts.entry(account.clone()).or_insert_with(|| Account::new(account)).clone();
-                Ok(new.insert((pool, account, name)))
-            }
+impl LifeRow {
+    pub(super) fn checksum(&self) -> i64 {
+        let Life { node, boot } = self.life;
+        Checksum::of(kind::LIFE).numbers(&[self.id, i64::from(node), i64::from(boot), self.rolled]).finish()
+    }
+
+    fn read(row: &Row<'_>) -> Result<Self, Fault> {
+        let id = row.get(0)?;
+        let life = Life { node: natural(row.get(1)?, "node")?, boot: natural(row.get(2)?, "boot")? };
+        let row_of = Self { id, life, rolled: row.get(3)? };
+        if row_of.checksum() == row.get::<_, i64>(4)? {
+            Ok(row_of)
+        } else {
+            Err(damaged(format_args!("life {id}: the checksum is wrong")))
         }
     }
 }
 
+const LIFE_COLUMNS: &str = "id, node, boot, rolled, checksum";
+
+/// Writes down that a life begins: the next boot number, or one that is `ahead` of it. On one machine the node is 0.
+pub(super) fn begin(connection: &Connection, ahead: u32) -> Result<Life, Fault> {
+    const NODE: u16 = 0;
+    let sql = "SELECT coalesce(max(boot), 0), coalesce(max(id), 0) FROM lives WHERE node = ?1";
+    let (last, id): (i64, i64) = connection.query_row(sql, [NODE], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let exhausted = |_| JournalError::Storage("no boot number is left".into());
+    let next = last.saturating_add(1).saturating_add(i64::from(ahead));
+    let life = Life { node: NODE, boot: u32::try_from(next).map_err(exhausted)? };
+    add_life(connection, LifeRow { id: id.saturating_add(1), life, rolled: 0 })?;
+    Ok(life)
+}
+
+pub(super) fn add_life(connection: &Connection, row: LifeRow) -> Result<(), Fault> {
+    let LifeRow { id, life: Life { node, boot }, rolled } = row;
+    let sql = "INSERT INTO lives (id, node, boot, rolled, checksum) VALUES (?1, ?2, ?3, ?4, ?5)";
+    connection.prepare_cached(sql)?.execute(params![id, node, boot, rolled, row.checksum()])?;
+    Ok(())
+}
+
+/// Says that all sequence numbers of the life up to and with `last` have left the segments of a pool.
+pub(super) fn set_rolled(connection: &Connection, life: i64, last: i64) -> Result<(), Fault> {
+    let known = find_life(connection, life)?;
+    let row = LifeRow { rolled: known.rolled.max(last.saturating_add(1)), ..known };
+    let sql = "UPDATE lives SET rolled = ?2, checksum = ?3 WHERE id = ?1";
+    connection.prepare_cached(sql)?.execute(params![life, row.rolled, row.checksum()])?;
+    Ok(())
+}
+
+fn find_life(connection: &Connection, life: i64) -> Result<LifeRow, Fault> {
+    let mut select = connection.prepare_cached(&format!("SELECT {LIFE_COLUMNS} FROM lives WHERE id = ?1"))?;
+    let mut rows = select.query([life])?;
+    let row = rows.next()?.ok_or_else(|| damaged(format_args!("life {life} is not there")))?;
+    LifeRow::read(row)
+}
+
+/// The lives, oldest first; with what is wrong with those that cannot be read.
+pub(super) fn each_life(
+    connection: &Connection,
+    visit: &mut dyn FnMut(Result<LifeRow, Fault>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut select = connection.prepare_cached(&format!("SELECT {LIFE_COLUMNS} FROM lives ORDER BY id"))?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        visit(LifeRow::read(row))?;
+    }
+    Ok(())
+}
+
 /// The lives by number.
 pub(super) fn lives(connection: &Connection) -> Result<HashMap<i64, Life>, Fault> {
-    let mut select = connection.prepare_cached("SELECT id, node, boot FROM lives")?;
-    let mut rows = select.query([])?;
     let mut lives = HashMap::new();
-    while let Some(row) = rows.next()? {
-        let life = Life { node: natural(row.get(1)?, "node")?, boot: natural(row.get(2)?, "boot")? };
-        lives.insert(row.get(0)?, life);
-    }
+    each_life(connection, &mut |row| {
+        let row = row?;
+        lives.insert(row.id, row.life);
+        Ok(())
+    })?;
     Ok(lives)
 }
 
