@@ -6,7 +6,7 @@ use std::path::Path;
 
 use otedama_core::{Amount, Digest};
 use otedama_pool::PoolName;
-use otedama_pool::journal::{BlockRecord, BlockState, Journal as _, ShareRecord, ShareTotal, Sqlite};
+use otedama_pool::journal::{BlockRecord, BlockState, ShareRecord, ShareTotal, Snapshot};
 use otedama_pool::ledger::{Ledger, LedgerAccount};
 
 /// Everything that a journal holds of one pool.
@@ -20,10 +20,12 @@ pub struct Books {
 }
 
 impl Books {
-    /// Reads them, and checks what holds of all books at all times: the balances are the fold of the bookings, and the
-    /// credits are the rewards minus the fees.
+    /// Reads them, and checks what holds of all books at all times: an audit finds nothing, the balances are the fold of
+    /// the bookings, and the credits are the rewards minus the fees.
     pub fn read(store: &Path, pool: &str) -> Self {
-        let mut journal = Sqlite::open(store).unwrap();
+        let journal = Snapshot::open(store).unwrap();
+        let report = journal.verify(&mut |_| {}).unwrap();
+        assert!(report.is_clean(), "{report:#?}");
         let pool = PoolName::new(pool);
         let mut shares = Vec::new();
         journal
@@ -41,7 +43,7 @@ impl Books {
             .map(|balance| (balance.account, balance.amount))
             .collect();
         let mut ledger = Ledger::default();
-        journal.bookings(&pool, &mut |transaction| ledger.apply(transaction).unwrap()).unwrap();
+        journal.booked(&pool, &mut |booked| ledger.apply(&booked.transaction).unwrap()).unwrap();
         let fold: HashMap<_, _> =
             ledger.balances().map(|(account, amount)| (account.clone(), amount)).collect();
         let without_zeros = |balances: &HashMap<LedgerAccount, Amount>| {
