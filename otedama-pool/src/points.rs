@@ -34,6 +34,14 @@ pub(crate) fn pass_entries(moment: &str, entries: &[Entry]) {
     }
 }
 
+/// Whether these pieces of output tell a peer "yes", as an accepted share does. Only where there are points.
+#[cfg(feature = "server")]
+#[inline]
+pub(crate) fn says_yes<'a>(mut pieces: impl Iterator<Item = &'a [u8]>) -> bool {
+    let yes = |piece: &[u8]| piece.windows(YES.len()).any(|part| part == YES);
+    fail::has_failpoints() && pieces.any(yes)
+}
+
 /// A number that a test puts in place of one that no configuration names.
 #[cfg(feature = "server")]
 #[inline]
@@ -42,6 +50,10 @@ pub(crate) fn number(name: &str) -> Option<u64> {
     let _ = name;
     None
 }
+
+/// A part of an answer of Stratum V1.
+#[cfg(feature = "server")]
+const YES: &[u8] = b"\"result\":true";
 
 type IsIt = fn(&Entry) -> bool;
 

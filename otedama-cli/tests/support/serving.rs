@@ -104,6 +104,11 @@ impl Process {
         lines.iter().filter(|line| line.contains(part)).cloned().collect()
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by its name: INT, TERM.
     pub fn signal(&self, name: &str) {
         let kill = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();

@@ -28,7 +28,9 @@ pub struct Accepted(Arc<(Mutex<Known>, Condvar)>);
 struct Known {
     accepted: Vec<Sent>,
     unanswered: Vec<Sent>,
-    refused: Vec<String>,
+    refused: Vec<(Sent, String)>,
+    /// Lines that submitted a share, with the extranonce1 that they are about.
+    lines: Vec<(String, String)>,
 }
 
 impl Accepted {
@@ -51,9 +53,14 @@ impl Accepted {
         std::mem::take(&mut self.lock().unanswered)
     }
 
-    /// Why shares were refused, in the order in which it was said.
-    pub fn refused(&self) -> Vec<String> {
+    /// The shares that were refused and why, in the order in which it was said.
+    pub fn refused(&self) -> Vec<(Sent, String)> {
         self.lock().refused.clone()
+    }
+
+    /// The lines that submitted shares, each with the extranonce1 of its session, since this was asked last.
+    pub fn take_lines(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.lock().lines)
     }
 
     /// Waits until so many are accepted.
@@ -96,11 +103,14 @@ pub struct Pace {
     pub in_flight: usize,
     /// How long it rests between two shares.
     pub rest: Duration,
+    /// Whether what it sent is kept word by word.
+    pub keeps_lines: bool,
 }
 
 impl Pace {
     /// As fast as one thread hashes.
-    pub const FAST: Self = Self { algorithm: Algorithm::SHA256D, in_flight: 64, rest: Duration::ZERO };
+    pub const FAST: Self =
+        Self { algorithm: Algorithm::SHA256D, in_flight: 64, rest: Duration::ZERO, keeps_lines: false };
 }
 
 /// Mines on a thread until the connection is gone, or nobody listens there.
@@ -151,6 +161,7 @@ impl Miner {
         let mut bytes = [0; 1 << 16];
         loop {
             while let Some(bytes) = self.session.poll_transmit() {
+                self.keep(&bytes);
                 if self.stream.write_all(&bytes).is_err() {
                     return;
                 }
@@ -174,6 +185,16 @@ impl Miner {
         }
     }
 
+    /// Keeps what submits a share, for whoever wants to send it again.
+    fn keep(&self, bytes: &[u8]) {
+        let Some(job) = self.job.as_ref().filter(|_| self.pace.keeps_lines) else { return };
+        let prefix = job.terms().extranonce_prefix.to_string();
+        let text = String::from_utf8_lossy(bytes);
+        let submits = text.lines().filter(|line| line.contains("mining.submit"));
+        let lines: Vec<_> = submits.map(|line| (prefix.clone(), line.to_owned())).collect();
+        self.accepted.note(|known| known.lines.extend(lines));
+    }
+
     fn now(&self) -> Now {
         Now::new(Moment::after_origin(self.begin.elapsed()), UnixTime::from_secs(0))
     }
@@ -186,8 +207,8 @@ impl Miner {
                 self.accepted.note(|known| known.accepted.push(sent));
             }
             ClientEvent::Rejected(id, why) => {
-                self.waiting.remove(&id).unwrap();
-                self.accepted.note(|known| known.refused.push(why.to_string()));
+                let sent = self.waiting.remove(&id).unwrap();
+                self.accepted.note(|known| known.refused.push((sent, why.to_string())));
             }
             _ => {}
         }

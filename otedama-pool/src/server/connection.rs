@@ -128,6 +128,7 @@ async fn write(stream: &mut TcpStream, first: Bytes, output: &mut mpsc::Receiver
             Err(_) => break,
         }
     }
+    let says_yes = points::says_yes(pieces.iter().map(|piece| piece.as_ref()));
     let all = async {
         while !pieces.is_empty() {
             let slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
@@ -146,8 +147,12 @@ async fn write(stream: &mut TcpStream, first: Bytes, output: &mut mpsc::Receiver
         }
         std::io::Result::Ok(())
     };
-    points::pass("before-answered");
+    if says_yes {
+        points::pass("before-answered");
+    }
     let written = tokio::time::timeout(WRITE, all).await;
-    points::pass("after-answered");
+    if says_yes {
+        points::pass("after-answered");
+    }
     matches!(written, Ok(Ok(())))
 }
