@@ -15,6 +15,8 @@ mod points;
 pub mod scheme;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod template;
 pub mod testkit;
 mod user;

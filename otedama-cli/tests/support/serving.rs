@@ -32,7 +32,12 @@ impl Process {
 
     /// Starts `serve` on this configuration, and waits for this many listeners.
     pub fn serve(config: &str, listeners: usize) -> Self {
-        let serving = Self::of(otedama(&["serve", "--config", "-"]), Some(config));
+        Self::serve_after(otedama(&["serve", "--config", "-"]), config, listeners)
+    }
+
+    /// The same with this command, which ends as `serve` on standard input.
+    pub fn serve_after(command: Command, config: &str, listeners: usize) -> Self {
+        let serving = Self::of(command, Some(config));
         for count in 1..=listeners {
             serving.stdout.wait_for("listening stratum ", count);
         }

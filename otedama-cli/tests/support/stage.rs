@@ -6,7 +6,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use otedama_core::{Algorithm, Amount, Digest};
-use otedama_pool::journal::{Applied, BlockRecord, BlockState, Entry, Journal as _, Sqlite};
+use otedama_pool::PoolName;
+use otedama_pool::journal::{Applied, BlockRecord, BlockState, Entry, Journal as _, Snapshot, Sqlite};
 use tempfile::TempDir;
 
 use crate::books::Books;
@@ -179,6 +180,15 @@ impl Stage {
         let after = self.check();
         assert_eq!((after.shares, after.blocks), (before.shares, before.blocks));
         assert_eq!((after.totals, after.balances), (before.totals, before.balances));
+    }
+
+    /// Whether a block on the best chain has paid the pool and is not in the journal, while that is in use.
+    pub fn has_unwritten_block(&mut self) -> bool {
+        let snapshot = Snapshot::open(&self.store).unwrap();
+        let written = snapshot.blocks(&PoolName::new("p"), false).unwrap();
+        let written: HashSet<_> = written.iter().map(|block| block.candidate.hash.to_string()).collect();
+        let best = self.chain.best(&self.network.nodes[0], POOL);
+        best.iter().any(|block| block.paid > Amount::ZERO && !written.contains(&block.hash))
     }
 
     /// What coinbases on the best chain have paid the pool.

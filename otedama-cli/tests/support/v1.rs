@@ -70,10 +70,10 @@ impl Accepted {
         });
     }
 
-    /// Waits until so many are refused.
-    pub fn wait_for_refusals(&self, count: usize, patience: Duration) {
-        self.wait_until(patience, &format!("{count} shares are refused"), |known| {
-            known.refused.len() >= count
+    /// Waits until a share is refused with this in the words.
+    pub fn wait_for_refusal(&self, words: &str, patience: Duration) {
+        self.wait_until(patience, &format!("a share is refused with {words:?}"), |known| {
+            known.refused.iter().any(|(_, why)| why.contains(words))
         });
     }
 
