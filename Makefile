@@ -44,7 +44,7 @@ demo:
 # ---- testing ---------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint features cross oldest package unit miri fuzz
+test: lint features cross oldest package points unit miri fuzz
 	$(call step,all green)
 
 .PHONY: lint
@@ -103,6 +103,12 @@ oldest:
 package:
 	$(call step,packages built from what would be published)
 	$(CARGO) publish --workspace --dry-run --allow-dirty --locked
+
+.PHONY: points
+points:
+	@.ci/setup build
+	$(call step,no way to die at will in what is built)
+	.ci/points
 
 .PHONY: unit
 unit:

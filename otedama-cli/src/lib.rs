@@ -41,6 +41,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    #[cfg(all(feature = "server", feature = "sqlite"))]
+    let _points = fail::has_failpoints().then(fail::FailScenario::setup);
     match log::start(&cli.log).and_then(|()| dispatch(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -16,7 +16,7 @@ use std::path::Path;
 use books::Books;
 use otedama_pool::journal::BlockState;
 use serving::{PATIENCE, Process};
-use v1::Accepted;
+use v1::{Accepted, Pace};
 
 const KILLS: usize = 20;
 const MINERS: [&str; 4] = [
@@ -29,12 +29,14 @@ const MINERS: [&str; 4] = [
 /// One share takes four hashes, one block 2,048.
 const SHARE_DIFFICULTY: &str = "0.000000000931322574615478515625";
 const BLOCK_BITS: &str = "1f1fffff";
+/// Network difficulties; so many that no share of this test is ever rolled up, and each can be looked for.
+const WINDOW: &str = "1000000.0";
 
 fn config(store: &Path) -> String {
     format!(
         "algorithm: sha256d\n\
          nodes: [{{ kind: devnet, nbits: \"{BLOCK_BITS}\", maturity: 3 }}]\n\
-         pool: {{ name: p, address: bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080, fee_percent: \"1.3\" }}\n\
+         pool: {{ name: p, address: bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080, fee_percent: \"1.3\", window: \"{WINDOW}\" }}\n\
          stratum: {{ listen: [\"127.0.0.1:0\"] }}\n\
          store: {{ path: {} }}\n",
         store.display()
@@ -60,7 +62,8 @@ fn live(config: &str, accepted: &Accepted, shares: usize, end: impl FnOnce(Proce
     let before = accepted.count();
     let address = &pool.addresses()[0];
     let user = |address: &str| format!("{address}+{SHARE_DIFFICULTY}.rig");
-    let miners: Vec<_> = MINERS.iter().map(|miner| v1::start(address, &user(miner), accepted)).collect();
+    let miners: Vec<_> =
+        MINERS.iter().map(|miner| v1::start(address, &user(miner), Pace::FAST, accepted)).collect();
     accepted.wait_for(before + shares, PATIENCE);
     end(pool);
     for miner in miners {

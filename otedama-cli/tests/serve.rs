@@ -130,7 +130,8 @@ fn what_is_in_use_is_refused() {
     let first = Process::serve(&config(folder.path(), ""), 2);
     let second = run_with_input(&["serve", "--config", "-"], &config(folder.path(), ""));
     assert_eq!((second.code, second.stdout.as_str()), (Some(1), ""), "{}", second.stderr);
-    assert!(second.stderr.contains("in use"), "{}", second.stderr);
+    let holder = format!("is in use by process {} (otedama) since ", first.id());
+    assert!(second.stderr.contains(&holder), "{}", second.stderr);
 
     let other = tempfile::tempdir().unwrap();
     let taken = config(other.path(), "").replace("127.0.0.1:0", &first.addresses()[0]);

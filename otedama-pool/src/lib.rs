@@ -10,6 +10,8 @@ pub mod journal;
 pub mod ledger;
 mod limits;
 pub mod node;
+#[cfg(any(feature = "server", feature = "sqlite"))]
+mod points;
 pub mod scheme;
 #[cfg(feature = "server")]
 pub mod server;

@@ -6,21 +6,26 @@ use std::path::Path;
 
 use otedama_core::{Amount, Digest};
 use otedama_pool::PoolName;
-use otedama_pool::journal::{BlockRecord, BlockState, Journal as _, ShareRecord, Sqlite};
+use otedama_pool::journal::{BlockRecord, BlockState, ShareRecord, ShareTotal, Snapshot};
 use otedama_pool::ledger::{Ledger, LedgerAccount};
 
 /// Everything that a journal holds of one pool.
 pub struct Books {
+    /// Those that were not rolled up.
     pub shares: Vec<ShareRecord>,
+    /// What is left of the others.
+    pub totals: Vec<ShareTotal>,
     pub blocks: Vec<BlockRecord>,
     pub balances: HashMap<LedgerAccount, Amount>,
 }
 
 impl Books {
-    /// Reads them, and checks what holds of all books at all times: the balances are the fold of the bookings, and the
-    /// credits are the rewards minus the fees.
+    /// Reads them, and checks what holds of all books at all times: an audit finds nothing, the balances are the fold of
+    /// the bookings, and the credits are the rewards minus the fees.
     pub fn read(store: &Path, pool: &str) -> Self {
-        let mut journal = Sqlite::open(store).unwrap();
+        let journal = Snapshot::open(store).unwrap();
+        let report = journal.verify(&mut |_| {}).unwrap();
+        assert!(report.is_clean(), "{report:#?}");
         let pool = PoolName::new(pool);
         let mut shares = Vec::new();
         journal
@@ -29,6 +34,8 @@ impl Books {
                 ControlFlow::Continue(())
             })
             .unwrap();
+        let mut totals = Vec::new();
+        journal.share_totals(&pool, &mut |total| totals.push(total.clone())).unwrap();
         let balances: HashMap<_, _> = journal
             .balances(&pool)
             .unwrap()
@@ -36,7 +43,7 @@ impl Books {
             .map(|balance| (balance.account, balance.amount))
             .collect();
         let mut ledger = Ledger::default();
-        journal.bookings(&pool, &mut |transaction| ledger.apply(transaction).unwrap()).unwrap();
+        journal.booked(&pool, &mut |booked| ledger.apply(&booked.transaction).unwrap()).unwrap();
         let fold: HashMap<_, _> =
             ledger.balances().map(|(account, amount)| (account.clone(), amount)).collect();
         let without_zeros = |balances: &HashMap<LedgerAccount, Amount>| {
@@ -45,7 +52,7 @@ impl Books {
             balances
         };
         assert_eq!(without_zeros(&balances), without_zeros(&fold), "balances are the fold of the bookings");
-        let books = Self { shares, blocks: journal.blocks(&pool, false).unwrap(), balances };
+        let books = Self { shares, totals, blocks: journal.blocks(&pool, false).unwrap(), balances };
         let (credits, fees, rewards) = books.sums();
         assert_eq!(credits + fees, rewards, "credits are rewards minus fees");
         books

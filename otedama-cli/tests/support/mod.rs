@@ -13,7 +13,17 @@ pub struct Run {
 
 /// The program with these arguments, and nothing of the surrounding environment that it would read.
 pub fn otedama(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_otedama"));
+    without_surroundings(Command::new(env!("CARGO_BIN_EXE_otedama")), args)
+}
+
+/// The same below a shell, which runs these commands before it becomes the program.
+pub fn otedama_after(commands: &str, args: &[&str]) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{commands}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_otedama")]);
+    without_surroundings(shell, args)
+}
+
+fn without_surroundings(mut command: Command, args: &[&str]) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("OTEDAMA_") {
             command.env_remove(name);

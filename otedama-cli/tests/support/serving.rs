@@ -32,18 +32,60 @@ impl Process {
 
     /// Starts `serve` on this configuration, and waits for this many listeners.
     pub fn serve(config: &str, listeners: usize) -> Self {
-        let serving = Self::of(otedama(&["serve", "--config", "-"]), Some(config));
+        Self::serve_after(otedama(&["serve", "--config", "-"]), config, listeners)
+    }
+
+    /// The same with this command, which ends as `serve` on standard input.
+    pub fn serve_after(command: Command, config: &str, listeners: usize) -> Self {
+        let serving = Self::of(command, Some(config));
         for count in 1..=listeners {
             serving.stdout.wait_for("listening stratum ", count);
         }
         serving
     }
 
+    /// Starts `serve` on this configuration with these fail points (`name=action;...`), which may end it before it
+    /// listens.
+    pub fn doomed(config: &str, points: &str) -> Self {
+        let mut command = otedama(&["serve", "--config", "-"]);
+        command.env("FAILPOINTS", points);
+        Self::of(command, Some(config))
+    }
+
+    /// Waits for its first listener; `None` if it has ended before.
+    pub fn address(&mut self) -> Option<String> {
+        self.wait_or_end(|process| process.addresses().into_iter().next())
+    }
+
+    /// Waits for a line of standard error with this in it; `None` if it has ended before.
+    pub fn log_line(&mut self, part: &str) -> Option<String> {
+        self.wait_or_end(|process| process.log_with(part).into_iter().next())
+    }
+
+    fn wait_or_end<T>(&mut self, there: impl Fn(&Self) -> Option<T>) -> Option<T> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let over = self.is_over();
+            match there(self) {
+                None if !over => {}
+                found => return found,
+            }
+            assert!(Instant::now() < deadline, "not in time; it said:\n{}", self.stderr.text());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     fn of(mut command: Command, input: Option<&str>) -> Self {
         let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
         let mut child = command.stdin(stdin).spawn().unwrap();
         if let Some(input) = input {
-            child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+            // A program that ends early may have closed its end.
+            let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         }
         let stdout = Stream::of(child.stdout.take().unwrap());
         let stderr = Stream::of(child.stderr.take().unwrap());
@@ -67,6 +109,11 @@ impl Process {
         lines.iter().filter(|line| line.contains(part)).cloned().collect()
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by its name: INT, TERM.
     pub fn signal(&self, name: &str) {
         let kill = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
@@ -77,6 +124,18 @@ impl Process {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Waits until something from outside has ended it, and gives the number of the signal.
+    #[cfg(unix)]
+    pub fn killed(&mut self) -> Option<i32> {
+        use std::os::unix::process::ExitStatusExt as _;
+        let deadline = Instant::now() + PATIENCE;
+        while !self.is_over() {
+            assert!(Instant::now() < deadline, "it lives; it said:\n{}", self.stderr.text());
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.child.wait().unwrap().signal()
     }
 
     /// Waits for its end.

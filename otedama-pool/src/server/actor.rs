@@ -21,6 +21,7 @@ use crate::account::Account;
 use crate::core::{BatchId, CheckId, ConnectionId, Effect, Input, NodeId, PoolCore, PoolEvent};
 use crate::journal::{Applied, Balance, JournalError, RolledUp};
 use crate::node::{BlockStatus, NodeError, Submission};
+use crate::points;
 use crate::template::Template;
 
 /// Messages that are handled before the effects are carried out.
@@ -141,6 +142,9 @@ impl Actor {
                 self.core.handle(Input::Submitted { hash, answers: vec![(node, answer)] }, now);
             }
             Message::Observed(hash, answers) => {
+                if answers.iter().any(|(_, status)| status.is_some()) {
+                    points::pass("before-confirmed");
+                }
                 self.nodes.observed(&hash);
                 self.core.handle(Input::Observed { hash, answers }, now);
             }

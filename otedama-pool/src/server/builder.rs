@@ -19,6 +19,7 @@ use crate::core::{CoreConfig, CoreLimits, NodeId, PREFIX_LEN, PoolCore};
 use crate::job::{Layout, Payout};
 use crate::journal::{Journal, JournalError, Memory};
 use crate::node::Node;
+use crate::points;
 use crate::scheme::{OwesNothing, Scheme};
 use crate::template::{CoinbasePlan, Marker, Template, TemplateError};
 use crate::vardiff::{VardiffConfig, VardiffError};
@@ -281,6 +282,9 @@ fn config(options: &Options, chains: &Chains, scheme: Arc<dyn Scheme>) -> Result
         config.vardiff = vardiff;
     }
     config.limits = options.limits;
+    if let Some(shares) = points::number("roll-up") {
+        config.limits.roll_up = shares;
+    }
     if let Some(limits) = &options.session_limits {
         Arc::make_mut(&mut config.session).limits = limits.clone();
     }

@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 
 use super::actor::Message;
 use crate::core::ConnectionId;
+use crate::points;
 
 /// Pieces of output that may wait for a connection that does not read; one more and it is cut.
 const OUTPUT: usize = 256;
@@ -127,6 +128,7 @@ async fn write(stream: &mut TcpStream, first: Bytes, output: &mut mpsc::Receiver
             Err(_) => break,
         }
     }
+    let says_yes = points::says_yes(pieces.iter().map(|piece| piece.as_ref()));
     let all = async {
         while !pieces.is_empty() {
             let slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
@@ -145,5 +147,12 @@ async fn write(stream: &mut TcpStream, first: Bytes, output: &mut mpsc::Receiver
         }
         std::io::Result::Ok(())
     };
-    matches!(tokio::time::timeout(WRITE, all).await, Ok(Ok(())))
+    if says_yes {
+        points::pass("before-answered");
+    }
+    let written = tokio::time::timeout(WRITE, all).await;
+    if says_yes {
+        points::pass("after-answered");
+    }
+    matches!(written, Ok(Ok(())))
 }

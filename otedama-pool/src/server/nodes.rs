@@ -19,6 +19,7 @@ use super::actor::Message;
 use crate::core::NodeId;
 use crate::limits::node::MAX_QUESTIONS;
 use crate::node::Node;
+use crate::points;
 
 /// How long the first answer about a block may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -73,7 +74,10 @@ impl Nodes {
         for (index, asked) in self.nodes.iter().enumerate() {
             let (block, messages) = (Arc::clone(block), self.messages.clone());
             asked.submissions.ask(tip, move |node| {
-                let _ = messages.blocking_send(Message::Submitted(hash, NodeId(index), node.submit(&block)));
+                points::pass("before-submitted");
+                let answer = node.submit(&block);
+                points::pass("after-submitted");
+                let _ = messages.blocking_send(Message::Submitted(hash, NodeId(index), answer));
             });
         }
     }

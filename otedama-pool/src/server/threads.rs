@@ -16,6 +16,7 @@ use crate::account::{Account, PoolName};
 use crate::core::{BatchId, CheckId, NodeId};
 use crate::journal::{Balance, Entry, Journal, JournalError};
 use crate::node::{Node, NodeError};
+use crate::points;
 use crate::template::Template;
 
 /// How long a node is asked for news before its template is fetched anew.
@@ -43,8 +44,18 @@ pub(super) fn journal(
     let thread = thread.spawn(move || {
         for command in commands {
             let answer = match command {
-                Command::Persist(batch, entries) => Message::Persisted(batch, journal.append(&entries)),
-                Command::RollUp(keep, at_most) => Message::RolledUp(journal.roll_up(&pool, keep, at_most)),
+                Command::Persist(batch, entries) => {
+                    points::pass_entries("before", &entries);
+                    let outcome = journal.append(&entries);
+                    points::pass_entries("after", &entries);
+                    Message::Persisted(batch, outcome)
+                }
+                Command::RollUp(keep, at_most) => {
+                    points::pass("before-closed");
+                    let outcome = journal.roll_up(&pool, keep, at_most);
+                    points::pass("after-closed");
+                    Message::RolledUp(outcome)
+                }
                 Command::LoadWindow(span) => {
                     Message::Window(span, load_window(journal.as_mut(), &pool, span))
                 }
@@ -108,7 +119,10 @@ fn verify(queue: &Queue, verifier: &Verifier, messages: &mpsc::Sender<Message>) 
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((check, header)) = next else { return };
-        if messages.blocking_send(Message::Verified(check, verifier.digest(&header))).is_err() {
+        points::pass("before-verified");
+        let digest = verifier.digest(&header);
+        points::pass("after-verified");
+        if messages.blocking_send(Message::Verified(check, digest)).is_err() {
             return;
         }
     }

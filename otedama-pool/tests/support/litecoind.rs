@@ -16,6 +16,9 @@ const RPC_AUTH: &str = "-rpcauth=u:5a17$dca78bfdfaadf540f79534fdd388a929ec5c001a
 /// Nobody's address.
 pub(crate) const ADDRESS: &str = "rltc1qqurswpc8qurswpc8qurswpc8qurswpc8ntpxlg";
 
+/// Keeps MWEB from beginning at height 432, where nodes give no template until there is a peg-in.
+pub(crate) const WITHOUT_MWEB: &str = "-vbparams=mweb:4000000000:4000000000:1000000:1000000";
+
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
 /// A port that was free a moment ago may be taken; that often it is tried again.
@@ -30,6 +33,7 @@ pub(crate) struct Network {
 pub(crate) struct Litecoind {
     folder: TempDir,
     peers: Vec<u16>,
+    options: Vec<String>,
     port: u16,
     rpc_port: u16,
     process: Option<Child>,
@@ -38,10 +42,15 @@ pub(crate) struct Litecoind {
 impl Network {
     /// Starts this many nodes and mines the first block, so that they leave initial block download.
     pub(crate) fn start(count: usize) -> Self {
+        Self::start_with(count, &[])
+    }
+
+    /// The same with more options for each node.
+    pub(crate) fn start_with(count: usize, options: &[&str]) -> Self {
         let mut nodes: Vec<Litecoind> = Vec::new();
         for _ in 0..count {
             let peers = nodes.iter().map(|node| node.port).collect();
-            nodes.push(Litecoind::start(peers));
+            nodes.push(Litecoind::start_with(peers, options));
         }
         let network = Self { nodes };
         for node in &network.nodes {
@@ -71,10 +80,22 @@ impl Network {
 impl Litecoind {
     /// Starts a node that connects to these ports, and waits until it answers.
     pub(crate) fn start(peers: Vec<u16>) -> Self {
+        Self::start_with(peers, &[])
+    }
+
+    fn start_with(peers: Vec<u16>, options: &[&str]) -> Self {
+        let options: Vec<_> = options.iter().copied().map(str::to_owned).collect();
         for _ in 0..ATTEMPTS {
             let folder = tempfile::tempdir().unwrap();
             let (port, rpc_port) = free_ports();
-            let mut node = Self { folder, peers: peers.clone(), port, rpc_port, process: None };
+            let mut node = Self {
+                folder,
+                peers: peers.clone(),
+                options: options.clone(),
+                port,
+                rpc_port,
+                process: None,
+            };
             if node.launch() {
                 return node;
             }
@@ -150,6 +171,7 @@ impl Litecoind {
             ])
             .args([self.data_dir(), format!("-port={}", self.port), format!("-rpcport={}", self.rpc_port)])
             .args(self.peers.iter().map(connect))
+            .args(&self.options)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         if self.peers.is_empty() {

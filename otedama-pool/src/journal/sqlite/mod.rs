@@ -14,6 +14,7 @@ use super::{
 };
 use crate::account::{Account, PoolName};
 use crate::ledger::Transaction;
+use crate::points;
 
 mod blocks;
 mod books;
@@ -195,11 +196,19 @@ impl Journal for Sqlite {
         if entries.is_empty() {
             return Ok(Vec::new());
         }
-        self.transact(|connection, names| append(connection, names, entries))
+        self.transact(|connection, names| {
+            let applied = append(connection, names, entries)?;
+            points::pass_entries("within", entries);
+            Ok(applied)
+        })
     }
 
     fn roll_up(&mut self, pool: &PoolName, keep: Weight, at_most: u64) -> Result<RolledUp, JournalError> {
-        let rolled = self.transact(|connection, _| totals::roll_up(connection, pool, keep, at_most))?;
+        let rolled = self.transact(|connection, _| {
+            let rolled = totals::roll_up(connection, pool, keep, at_most)?;
+            points::pass("within-closed");
+            Ok(rolled)
+        })?;
         self.names.forget_lives();
         Ok(rolled)
     }
