@@ -174,10 +174,10 @@ mod tests {
             Err(LedgerError::Overdrawn { account: a.clone(), balance, needed })
         );
         let back = [(&CHAIN, &b, 1), (&a, &CHAIN, 5), (&b, &CHAIN, 2)];
-        let [balance, needed] = [1, 2].map(Amount::from_atomic);
+        let [balance, needed] = [6, 7].map(Amount::from_atomic);
         assert_eq!(
             ledger.apply(&transaction(&back)),
-            Err(LedgerError::Overdrawn { account: b.clone(), balance, needed })
+            Err(LedgerError::Overdrawn { account: LedgerAccount::Chain, balance, needed })
         );
         assert_eq!(
             ledger.apply(&transaction(&[(&CHAIN, &b, u128::MAX)])),

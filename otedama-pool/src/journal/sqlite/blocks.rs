@@ -5,10 +5,10 @@ use std::sync::Arc;
 use otedama_core::{Hash256, UnixTime};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{Applied, BlockEvent, BlockRecord, BlockState, Candidate, JournalError, check};
+use super::super::{Applied, BlockEvent, BlockRecord, BlockState, Candidate, check};
 use super::books;
 use super::directory::Directory;
-use super::fault::{Fault, damaged, integer, natural};
+use super::fault::{Fault, damaged, integer, named, natural};
 use super::names::{Names, find_pool};
 use super::records::{Checksum, amount, kind, limbs};
 use crate::account::PoolName;
@@ -140,17 +140,27 @@ pub(super) fn find_event(
     let mut select = connection.prepare_cached(sql)?;
     let row = select.query_row(params![block, ordinal], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
     let Some((state, time, checksum)): Option<(i64, i64, i64)> = row.optional()? else { return Ok(None) };
-    let (rows, booking) = books::find(connection, &mut Directory::default(), block, ordinal)?;
-    if books::checksum(block, ordinal, state, time, &rows) != checksum {
-        let hash = candidate.hash;
-        return Err(damaged(format_args!("event {ordinal} of block {hash}: the checksum is wrong")));
-    }
-    let (state, time) = (decode(state)?, UnixTime::from_secs(natural(time, "time")?));
     let (pool, hash) = (candidate.pool.clone(), candidate.hash);
-    Ok(Some(BlockEvent { pool, hash, ordinal, state, time, booking }))
+    let read = || {
+        let (rows, booking) = books::find(connection, &mut Directory::default(), block, ordinal)?;
+        if books::checksum(block, ordinal, state, time, &rows) != checksum {
+            return Err(damaged("the checksum is wrong"));
+        }
+        let (state, time) = (decode(state)?, UnixTime::from_secs(natural(time, "time")?));
+        Ok(Some(BlockEvent { pool, hash, ordinal, state, time, booking }))
+    };
+    named(read(), format_args!("event {ordinal} of block {hash}"))
 }
 
-fn find(connection: &Connection, hash: Hash256) -> Result<Option<Block>, Fault> {
+/// The numbers of the events of a block, in their order.
+pub(super) fn ordinals(connection: &Connection, block: i64) -> Result<Vec<u32>, Fault> {
+    let mut select =
+        connection.prepare_cached("SELECT ordinal FROM events WHERE block = ?1 ORDER BY ordinal")?;
+    let rows = select.query_map([block], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn find(connection: &Connection, hash: Hash256) -> Result<Option<Block>, Fault> {
     let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM blocks WHERE hash = ?1"))?;
     let mut rows = select.query([hash.as_internal().as_slice()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
@@ -198,13 +208,11 @@ fn raw_checksum(raw: &[u8]) -> i64 {
 /// Reads a block, and says which it was if it is damaged.
 fn read(connection: &Connection, directory: &mut Directory, row: &Row<'_>) -> Result<Block, Fault> {
     let id: i64 = row.get(0)?;
-    read_parts(connection, directory, row, id).map_err(|fault| match JournalError::from(fault) {
-        JournalError::Damaged(problem) => match row.get(1) {
-            Ok(hash) => damaged(format_args!("block {}: {problem}", Hash256::from_internal(hash))),
-            Err(_) => damaged(format_args!("block number {id}: {problem}")),
-        },
-        other => other.into(),
-    })
+    let parts = read_parts(connection, directory, row, id);
+    match row.get(1) {
+        Ok(hash) => named(parts, format_args!("block {}", Hash256::from_internal(hash))),
+        Err(_) => named(parts, format_args!("block number {id}")),
+    }
 }
 
 fn read_parts(

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::super::{Balance, BlockEvent, Booked};
 use super::blocks;
 use super::directory::Directory;
-use super::fault::{Fault, damaged, natural};
+use super::fault::{Fault, damaged, named, natural};
 use super::names::{Names, find_pool};
 use super::records::{Checksum, amount, kind, limbs};
 use crate::account::PoolName;
@@ -124,6 +124,18 @@ pub(super) fn visit(
     visit: &mut dyn FnMut(&Booked),
 ) -> Result<(), Fault> {
     let Some(pool) = find_pool(connection, pool)? else { return Ok(()) };
+    each(connection, pool, &mut |booked| {
+        visit(&booked?);
+        Ok(())
+    })
+}
+
+/// Shows every transaction of the pool, or what is wrong with it, oldest first.
+pub(super) fn each(
+    connection: &Connection,
+    pool: i64,
+    visit: &mut dyn FnMut(Result<Booked, Fault>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
     let mut directory = Directory::default();
     let sql =
         "SELECT bookings.id, bookings.block, bookings.ordinal, events.state, events.time, events.checksum,
@@ -133,30 +145,39 @@ pub(super) fn visit(
     let mut select = connection.prepare_cached(sql)?;
     let mut found = select.query([pool])?;
     while let Some(row) = found.next()? {
-        let (block, ordinal) = (row.get(1)?, natural(row.get(2)?, "ordinal")?);
-        let (state, time): (i64, i64) = (row.get(3)?, row.get(4)?);
-        let hash = Hash256::from_internal(row.get(6)?);
-        let named = |problem: &dyn std::fmt::Display| {
-            damaged(format_args!("event {ordinal} of block {hash}: {problem}"))
-        };
-        let (rows, transaction) = transfers(connection, &mut directory, row.get(0)?)?;
-        if checksum(block, ordinal, state, time, &rows) != row.get::<_, i64>(5)? {
-            return Err(named(&"the checksum is wrong"));
-        }
-        visit(&Booked {
-            time: UnixTime::from_secs(natural(time, "time")?),
-            hash,
-            height: natural(row.get(7)?, "height")?,
-            ordinal,
-            state: blocks::decode(state)?,
-            transaction,
-        });
+        visit(booked(connection, &mut directory, row))?;
     }
     Ok(())
 }
 
+fn booked(
+    connection: &Connection,
+    directory: &mut Directory,
+    row: &rusqlite::Row<'_>,
+) -> Result<Booked, Fault> {
+    let (block, ordinal) = (row.get(1)?, natural(row.get(2)?, "ordinal")?);
+    let (state, time): (i64, i64) = (row.get(3)?, row.get(4)?);
+    let hash = Hash256::from_internal(row.get(6)?);
+    let mut read = || {
+        let (rows, transaction) = transfers(connection, directory, row.get(0)?)?;
+        if checksum(block, ordinal, state, time, &rows) != row.get::<_, i64>(5)? {
+            return Err(damaged("the checksum is wrong"));
+        }
+        let (height, time) = (natural(row.get(7)?, "height")?, UnixTime::from_secs(natural(time, "time")?));
+        Ok(Booked { time, hash, height, ordinal, state: blocks::decode(state)?, transaction })
+    };
+    named(read(), format_args!("event {ordinal} of block {hash}"))
+}
+
 pub(super) fn balances(connection: &Connection, pool: &PoolName) -> Result<Vec<Balance>, Fault> {
-    let Some(pool) = find_pool(connection, pool)? else { return Ok(Vec::new()) };
+    match find_pool(connection, pool)? {
+        Some(pool) => balances_of(connection, pool),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The balances of the pool with this number.
+pub(super) fn balances_of(connection: &Connection, pool: i64) -> Result<Vec<Balance>, Fault> {
     let mut directory = Directory::default();
     let sql = "SELECT kind, account, hi, lo FROM balances WHERE pool = ?1 AND (hi <> 0 OR lo <> 0)";
     let mut select = connection.prepare_cached(sql)?;

@@ -45,7 +45,7 @@ impl Directory {
     }
 
     /// The account with the number of its pool.
-    fn owner(&mut self, connection: &Connection, id: i64) -> Result<&(i64, Account), Fault> {
+    pub(super) fn owner(&mut self, connection: &Connection, id: i64) -> Result<&(i64, Account), Fault> {
         self.accounts.get(id, || {
             let sql = "SELECT pool, name, checksum FROM accounts WHERE id = ?1";
             let (pool, name) = load(connection, sql, kind::ACCOUNT, id)?;

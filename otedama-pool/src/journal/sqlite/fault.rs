@@ -58,6 +58,14 @@ pub(super) fn damaged(what: impl Display) -> Fault {
     JournalError::Damaged(what.to_string()).into()
 }
 
+/// Says in which record it is that something is damaged.
+pub(super) fn named<T>(result: Result<T, Fault>, record: impl Display) -> Result<T, Fault> {
+    result.map_err(|fault| match JournalError::from(fault) {
+        JournalError::Damaged(problem) => damaged(format_args!("{record}: {problem}")),
+        other => other.into(),
+    })
+}
+
 /// A number as SQL holds it; one that is too large contradicts what the format can say.
 pub(super) fn integer(number: u64, what: &str) -> Result<i64, Fault> {
     i64::try_from(number)

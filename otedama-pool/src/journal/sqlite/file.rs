@@ -103,3 +103,9 @@ fn create(connection: &mut Connection) -> Result<(), JournalError> {
     transaction.pragma_update(None, "user_version", VERSION).map_err(Fault::from)?;
     transaction.commit().map_err(committing)
 }
+
+/// Writes the log back into the file and empties it. A reader that still needs the log only puts off the latter.
+pub(super) fn write_back(connection: &Connection) -> Result<(), JournalError> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(Fault::from)?;
+    Ok(())
+}

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -17,10 +17,12 @@ use crate::ledger::Transaction;
 
 mod blocks;
 mod books;
+mod copy;
 mod directory;
 mod fault;
 mod file;
 mod lock;
+mod migrate;
 mod names;
 mod pack;
 mod records;
@@ -29,11 +31,15 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod verify;
 
 use fault::{Fault, committing};
 use names::Names;
 
 pub use snapshot::Snapshot;
+
+/// How far a restored journal is ahead of its backup, in boots.
+const AHEAD: u32 = 65_536;
 
 /// A journal in one SQLite file. One process at a time writes; others read with a [`Snapshot`].
 ///
@@ -47,9 +53,9 @@ pub use snapshot::Snapshot;
 /// account to another, and triggers keep the balances.
 #[derive(Debug)]
 pub struct Sqlite {
-    /// None after an error that leaves open what is on the disk, until it is opened anew.
-    connection: Option<Connection>,
-    path: PathBuf,
+    connection: Connection,
+    /// Whether the last commit failed in a way that leaves open what of it is on the disk.
+    in_doubt: bool,
     names: Names,
     /// Held for as long as the journal is open.
     _lock: File,
@@ -66,7 +72,7 @@ impl Sqlite {
         let path = path.as_ref();
         let lock = lock::lock(path)?;
         let connection = file::open(path)?;
-        Ok(Self { connection: Some(connection), path: path.into(), names: Names::default(), _lock: lock })
+        Ok(Self { connection, in_doubt: false, names: Names::default(), _lock: lock })
     }
 
     /// The version of the journal in this file, which need not be the current one.
@@ -90,8 +96,9 @@ impl Sqlite {
         path: impl AsRef<Path>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<i64>, JournalError> {
-        let _ = progress;
-        Err(JournalError::Storage(format!("{}: not built yet", path.as_ref().display())))
+        let path = path.as_ref();
+        let _lock = lock::lock(path)?;
+        migrate::up(path, progress)
     }
 
     /// Makes a journal of a backup: verifies it, copies it to a new file, durable on return, and moves the boot number
@@ -107,16 +114,30 @@ impl Sqlite {
         to: impl AsRef<Path>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Report, JournalError> {
-        let _ = (progress, to);
-        Err(JournalError::Storage(format!("{}: not built yet", backup.as_ref().display())))
+        let (backup, to) = (Snapshot::open(backup)?, to.as_ref());
+        copy::refuse_existing(to)?;
+        let _lock = lock::lock(to)?;
+        let report = backup.verify(progress)?;
+        if report.is_clean() {
+            copy::copy(&backup.connection, to, progress, |connection| {
+                names::begin(connection, AHEAD - 1).map(drop)
+            })?;
+        }
+        Ok(report)
     }
 
-    /// The connection, opened anew if the last one could not be trusted any more.
+    /// The connection, once what is on the disk is beyond doubt.
+    ///
+    /// After a failed sync nobody knows which writes of the log the disk has, and a later sync that succeeds says
+    /// nothing of them. To open the file anew would be wrong: it would take the log for what the page cache shows. This
+    /// connection knows how far the log was synced: it writes that back into the file and empties the log, so that
+    /// nothing is left of the commit that failed.
     fn connection(&mut self) -> Result<&mut Connection, JournalError> {
-        match &mut self.connection {
-            Some(connection) => Ok(connection),
-            closed => Ok(closed.insert(file::open(&self.path)?)),
+        if self.in_doubt {
+            file::write_back(&self.connection)?;
+            self.in_doubt = false;
         }
+        Ok(&mut self.connection)
     }
 
     /// Does it in one transaction. After an error nothing of it is there, except perhaps after
@@ -126,17 +147,11 @@ impl Sqlite {
         work: impl FnOnce(&Connection, &mut Names) -> Result<T, Fault>,
     ) -> Result<T, JournalError> {
         self.connection()?;
-        let Self { connection: Some(connection), names, .. } = self else {
-            return Err(JournalError::Storage("the file is not open".into()));
-        };
-        let done = attempt(connection, names, work);
+        let done = attempt(&mut self.connection, &mut self.names, work);
         if let Err(error) = &done {
             // What was named in this transaction may be undone.
             self.names.clear();
-            if matches!(error, JournalError::Unknown(_)) {
-                // What the page cache holds may not be what the disk has. Opened anew, the log is read from the disk.
-                self.connection = None;
-            }
+            self.in_doubt = matches!(error, JournalError::Unknown(_));
         }
         done
     }
@@ -154,6 +169,21 @@ fn attempt<T>(
     Ok(done)
 }
 
+/// Adds all entries of a call in the transaction that is open.
+fn append(connection: &Connection, names: &mut Names, entries: &[Entry]) -> Result<Vec<Applied>, Fault> {
+    let mut batch = shares::Batch::default();
+    let mut applied = Vec::with_capacity(entries.len());
+    for entry in entries {
+        applied.push(match entry {
+            Entry::Share(share) => batch.add(connection, names, share, entries)?,
+            Entry::Candidate(candidate) => blocks::add(connection, names, candidate)?,
+            Entry::Block(event) => blocks::add_event(connection, names, event)?,
+        });
+    }
+    batch.write(connection, names)?;
+    Ok(applied)
+}
+
 impl Journal for Sqlite {
     fn begin(&mut self) -> Result<Life, JournalError> {
         self.transact(|connection, _| names::begin(connection, 0))
@@ -163,19 +193,7 @@ impl Journal for Sqlite {
         if entries.is_empty() {
             return Ok(Vec::new());
         }
-        self.transact(|connection, names| {
-            let mut batch = shares::Batch::default();
-            let mut applied = Vec::with_capacity(entries.len());
-            for entry in entries {
-                applied.push(match entry {
-                    Entry::Share(share) => batch.add(connection, names, share, entries)?,
-                    Entry::Candidate(candidate) => blocks::add(connection, names, candidate)?,
-                    Entry::Block(event) => blocks::add_event(connection, names, event)?,
-                });
-            }
-            batch.write(connection, names)?;
-            Ok(applied)
-        })
+        self.transact(|connection, names| append(connection, names, entries))
     }
 
     fn roll_up(&mut self, pool: &PoolName, keep: Weight, at_most: u64) -> Result<RolledUp, JournalError> {

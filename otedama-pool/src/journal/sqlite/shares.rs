@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::super::{Applied, Entry, JournalError, Life, ShareKey, ShareRecord, check};
 use super::directory::Directory;
-use super::fault::{Fault, damaged, natural};
+use super::fault::{Fault, damaged, named, natural};
 use super::names::{Names, find_pool, lives};
 use super::pack::{DIGEST, Fresh, MAX_SHARES, Packer, Unpacked};
 use super::records::{Checksum, Sum, kind};
@@ -271,17 +271,26 @@ impl<'a> Segment<'a> {
         let id: i64 = row.get(0)?;
         let header: [i64; 5] = [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
         let [life, pool, first, last, count] = header;
-        let named = |problem: &dyn std::fmt::Display| {
-            damaged(format_args!("segment {id} of life {life}, shares {first}..={last}: {problem}"))
+        let read = || {
+            let (weight, data): ([u8; 24], _) = (row.get(6)?, row.get_ref(8)?.as_blob().map_err(damaged)?);
+            if checksum(header, &weight, data) != row.get::<_, i64>(7)? {
+                return Err(damaged("the checksum is wrong"));
+            }
+            let count = usize::try_from(count).ok().filter(|count| (1..=MAX_SHARES).contains(count));
+            let count = count.ok_or_else(|| damaged("the count is wrong"))?;
+            Ok(Self {
+                id,
+                life,
+                pool,
+                first,
+                last,
+                count,
+                weight: Sum::from_bytes(weight),
+                data,
+                digests: &[],
+            })
         };
-        let weight: [u8; 24] = row.get(6).map_err(|problem| named(&problem))?;
-        let data = row.get_ref(8)?.as_blob().map_err(|problem| named(&problem))?;
-        if checksum(header, &weight, data) != row.get::<_, i64>(7)? {
-            return Err(named(&"the checksum is wrong"));
-        }
-        let count = usize::try_from(count).ok().filter(|count| (1..=MAX_SHARES).contains(count));
-        let count = count.ok_or_else(|| named(&"the count is wrong"))?;
-        Ok(Self { id, life, pool, first, last, count, weight: Sum::from_bytes(weight), data, digests: &[] })
+        named(read(), format_args!("segment {id} of life {life}, shares {first}..={last}"))
     }
 
     /// Names the segment in an error.
@@ -290,17 +299,15 @@ impl<'a> Segment<'a> {
         damaged(format_args!("segment {id} of life {life}, shares {first}..={last}: {problem}"))
     }
 
-    fn named(&self, fault: Fault) -> Fault {
-        match JournalError::from(fault) {
-            JournalError::Damaged(problem) => self.damaged(problem),
-            other => other.into(),
-        }
+    fn named<T>(&self, result: Result<T, Fault>) -> Result<T, Fault> {
+        let Self { id, life, first, last, .. } = self;
+        named(result, format_args!("segment {id} of life {life}, shares {first}..={last}"))
     }
 
     /// Unpacks all columns, and makes sure that they are what the header says.
     pub(super) fn unpack(&self, columns: &mut Unpacked) -> Result<(), Fault> {
         let first = natural(self.first, "sequence number")?;
-        columns.unpack(self.data, self.count, first).map_err(|fault| self.named(fault))?;
+        self.named(columns.unpack(self.data, self.count, first))?;
         if columns.sequences.last().and_then(|last| i64::try_from(*last).ok()) != Some(self.last) {
             return Err(self.damaged("the last share is another"));
         }
@@ -364,7 +371,7 @@ impl<'a> Segment<'a> {
         directory: &'d mut Directory,
         worker: i64,
     ) -> Result<&'d super::directory::Worker, Fault> {
-        let named = directory.worker(connection, worker).map_err(|fault| self.named(fault))?;
+        let named = self.named(directory.worker(connection, worker))?;
         if named.pool == self.pool {
             Ok(named)
         } else {

@@ -1,13 +1,13 @@
 //! A journal as it was at one moment, read beside the process that writes it.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::Connection;
 
 use super::super::{Balance, BlockRecord, Booked, JournalError, Progress, Report, ShareRecord, ShareTotal};
 use super::fault::Fault;
-use super::{blocks, books, file, names, shares, totals};
+use super::{blocks, books, copy, file, names, shares, totals, verify};
 use crate::account::PoolName;
 
 /// A journal as it was when it was opened, read without holding it: another process may go on writing.
@@ -15,8 +15,7 @@ use crate::account::PoolName;
 /// While a snapshot is open the writer's log cannot be taken back and grows; so close it soon.
 #[derive(Debug)]
 pub struct Snapshot {
-    connection: Connection,
-    path: PathBuf,
+    pub(super) connection: Connection,
 }
 
 impl Snapshot {
@@ -34,7 +33,7 @@ impl Snapshot {
             Some(found) => file::current(found, path)?,
             None => return Err(JournalError::Storage(format!("{} is empty", path.display()))),
         }
-        Ok(Self { connection, path: path.into() })
+        Ok(Self { connection })
     }
 
     /// The pools that have anything in the journal, by name.
@@ -97,15 +96,15 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`JournalError`] only if the file cannot be read at all; what is wrong with it is in the report.
-    pub fn verify(&self, _progress: &mut dyn FnMut(Progress)) -> Result<Report, JournalError> {
-        Err(JournalError::Storage("not built yet".into()))
+    pub fn verify(&self, progress: &mut dyn FnMut(Progress)) -> Result<Report, JournalError> {
+        verify::verify(&self.connection, progress)
     }
 
     /// Writes a copy of the journal as it was at this moment to a new file, durable on return.
     ///
     /// # Errors
     /// [`JournalError::Storage`] if the file exists or cannot be written, or the journal cannot be read.
-    pub fn backup(&self, _to: &Path, _progress: &mut dyn FnMut(Progress)) -> Result<(), JournalError> {
-        Err(JournalError::Storage(format!("{}: not built yet", self.path.display())))
+    pub fn backup(&self, to: &Path, progress: &mut dyn FnMut(Progress)) -> Result<(), JournalError> {
+        copy::copy(&self.connection, to, progress, |_| Ok(()))
     }
 }

@@ -84,7 +84,7 @@ fn names_of_an_undone_batch_are_forgotten() {
     let (_directory, mut journal) = open();
     let life = journal.begin().unwrap();
     let stranger = Life { boot: 99, ..life };
-    for bad in [share(stranger, 0), share(life, 1 << 43)] {
+    for bad in [share(stranger, 0), share(life, 1 << 63)] {
         let mut entries = shares(life, 0..20);
         entries.push(bad);
         assert!(matches!(journal.append(&entries), Err(JournalError::Contradiction(_))));
@@ -108,54 +108,218 @@ fn only_a_failed_write_leaves_a_commit_in_doubt() {
     assert!(matches!(failed(ffi::SQLITE_CORRUPT), JournalError::Damaged(_)));
 }
 
-#[test]
-fn the_schema_itself_refuses_to_rewrite_history() {
-    let (_directory, mut journal) = open();
+/// A journal with shares, a block that is credited and one that is only found.
+fn furnished() -> (tempfile::TempDir, Sqlite) {
+    let (directory, mut journal) = open();
     let life = journal.begin().unwrap();
-    journal.append(&[share(life, 0), Entry::Candidate(Arc::new(candidate())), confirmed()]).unwrap();
-    for sql in [
-        "UPDATE shares SET weight = zeroblob(16)",
-        "UPDATE blocks SET reward = '11'",
-        "UPDATE blocks SET raw = NULL",
-        "DELETE FROM blocks",
-        "UPDATE credits SET amount = '8'",
-        "DELETE FROM credits",
-        "UPDATE events SET state = 2",
-        "DELETE FROM events",
-        "INSERT INTO events VALUES (1, 1, 2, 0)",
-        "INSERT INTO events VALUES (1, 3, 2, 0)",
-        "INSERT INTO events VALUES (7, 1, 1, 0)",
-        "UPDATE bookings SET pool = 2",
-        "DELETE FROM bookings",
-        "UPDATE lines SET amount = '1'",
-        "DELETE FROM lines",
-        "INSERT INTO lines VALUES (1, 9, 2, NULL, 0, '1')",
-        "INSERT INTO lines VALUES (1, 9, 0, NULL, 0, '-1')",
-        "INSERT INTO lines VALUES (1, 9, 0, NULL, 0, '1.5')",
-        "INSERT INTO shares VALUES (5, 1, x'00', zeroblob(32), 0, 0)",
-        "INSERT INTO shares VALUES (5, 77, zeroblob(16), zeroblob(32), 0, 0)",
-        "INSERT INTO balances VALUES (1, 2, 0, '1')",
-    ] {
-        let refused = journal.connection.execute(sql, []).unwrap_err();
-        assert_eq!(refused.sqlite_error_code(), Some(rusqlite::ErrorCode::ConstraintViolation), "{sql}");
+    let other = Candidate { hash: Hash256::from_internal([2; 32]), ..candidate() };
+    let entries =
+        [share(life, 0), share(life, 9), Entry::Candidate(Arc::new(candidate())), confirmed(), found(other)];
+    journal.append(&entries).unwrap();
+    (directory, journal)
+}
+
+fn found(candidate: Candidate) -> Entry {
+    Entry::Candidate(Arc::new(candidate))
+}
+
+/// Every statement is refused by a constraint or trigger, and nothing has changed.
+fn refused(journal: &mut Sqlite, statements: &[&str]) {
+    for sql in statements {
+        let transaction = journal.connection.unchecked_transaction().unwrap();
+        let outcome = transaction.execute_batch(sql).and_then(|()| transaction.commit());
+        let refused = outcome.expect_err(sql);
+        assert_eq!(
+            refused.sqlite_error_code(),
+            Some(rusqlite::ErrorCode::ConstraintViolation),
+            "{sql}: {refused}"
+        );
+        if !journal.connection.is_autocommit() {
+            journal.connection.execute_batch("ROLLBACK").unwrap();
+        }
     }
+    let report = Snapshot::open(journal.connection.path().unwrap()).unwrap().verify(&mut |_| ()).unwrap();
+    assert_eq!(report.findings, []);
 }
 
 #[test]
-fn what_the_schema_does_not_promise_is_damage() {
+fn the_schema_itself_refuses_to_rewrite_history() {
+    let (_directory, mut journal) = furnished();
+    let tables = [
+        "lives",
+        "pools",
+        "accounts",
+        "workers",
+        "totals",
+        "blocks",
+        "credits",
+        "events",
+        "bookings",
+        "transfers",
+        "balances",
+    ];
+    let deletes: Vec<_> = tables.iter().map(|table| format!("DELETE FROM {table}")).collect();
+    refused(&mut journal, &deletes.iter().map(String::as_str).collect::<Vec<_>>());
+    refused(
+        &mut journal,
+        &[
+            "UPDATE segments SET count = 1",
+            "UPDATE pools SET name = 'q'",
+            "UPDATE accounts SET name = 'q'",
+            "UPDATE workers SET name = 'q'",
+            "UPDATE lives SET boot = 7",
+            "UPDATE totals SET shares = 1, live_shares = 1",
+            "UPDATE blocks SET reward_lo = 11",
+            "UPDATE blocks SET checksum = 11",
+            "UPDATE blocks SET raw = NULL",
+            "UPDATE blocks SET raw = x'00'",
+            "UPDATE blocks SET state = 2, ordinal = 2, raw = NULL",
+            "UPDATE blocks SET state = 0, ordinal = 0",
+            "UPDATE credits SET lo = 8",
+            "UPDATE events SET state = 2",
+            "UPDATE bookings SET pool = 2",
+            "UPDATE transfers SET lo = 1",
+        ],
+    );
+}
+
+#[test]
+fn the_schema_itself_keeps_the_books() {
+    let (_directory, mut journal) = furnished();
+    refused(
+        &mut journal,
+        &[
+            "INSERT INTO events VALUES (1, 1, 2, 0, 0)",
+            "INSERT INTO events VALUES (1, 3, 2, 0, 0)",
+            "INSERT INTO events VALUES (1, 2, 4, 0, 0)",
+            "INSERT INTO events VALUES (2, 1, 2, 0, 0)",
+            "INSERT INTO events VALUES (7, 1, 1, 0, 0)",
+            // Credits come before their block, and are what it pays.
+            "INSERT INTO credits VALUES (1, 2, 1, 0, 0)",
+            "INSERT INTO credits VALUES (9, 1, 0, 0, 5)",
+            "INSERT INTO credits VALUES (3, 1, 0, 0, 8);
+             INSERT INTO blocks SELECT 3, zeroblob(32), pool, height, finder, reward_hi, reward_lo, fee_hi, fee_lo,
+                 paid_by_coinbase, time, checksum, raw_checksum, 0, 0, raw FROM blocks WHERE id = 1",
+            "INSERT INTO blocks SELECT 3, zeroblob(32), pool, height, finder, 0, 1, 0, 1,
+                 paid_by_coinbase, time, checksum, raw_checksum, 1, 1, raw FROM blocks WHERE id = 1",
+            // A booking goes with an event, and is not there without its last transfer.
+            "INSERT INTO bookings VALUES (2, 1, 2, 1, 0)",
+            "INSERT INTO events VALUES (2, 1, 1, 0, 0); INSERT INTO bookings VALUES (2, 1, 2, 1, 0)",
+            "INSERT INTO transfers VALUES (1, 9, 0, NULL, 5, NULL, 0, 1)",
+            "INSERT INTO transfers VALUES (1, 2, 0, NULL, 5, NULL, 0, 1)",
+            "INSERT INTO transfers VALUES (9, 0, 0, NULL, 5, NULL, 0, 1)",
+        ],
+    );
+    let booking = "INSERT INTO events VALUES (2, 1, 1, 0, 0); INSERT INTO bookings VALUES (2, 1, 2, 1, 0);";
+    let wrong = [
+        "INSERT INTO transfers VALUES (2, 0, 0, NULL, 5, NULL, 0, -1)",
+        "INSERT INTO transfers VALUES (2, 0, 0, NULL, 5, NULL, 0, 0)",
+        "INSERT INTO transfers VALUES (2, 0, 0, NULL, 5, NULL, 0, 1000000000000000000)",
+        "INSERT INTO transfers VALUES (2, 0, 0, NULL, 0, NULL, 0, 1)",
+        "INSERT INTO transfers VALUES (2, 0, 1, NULL, 0, NULL, 0, 1)",
+        "INSERT INTO transfers VALUES (2, 0, 5, 1, 0, NULL, 0, 1)",
+        "INSERT INTO transfers VALUES (2, 0, 0, NULL, 1, 77, 0, 1)",
+        // Account 1 holds 9 that are immature and nothing else, the chain has given 10.
+        "INSERT INTO transfers VALUES (2, 0, 1, 1, 2, 1, 0, 10)",
+        "INSERT INTO transfers VALUES (2, 0, 1, 1, 2, 1, 1, 0)",
+        "INSERT INTO transfers VALUES (2, 0, 2, 1, 1, 1, 0, 1)",
+        "INSERT INTO transfers VALUES (2, 0, 1, 1, 0, NULL, 0, 10)",
+        "INSERT INTO transfers VALUES (2, 0, 0, NULL, 5, NULL, 999999999999999999, 999999999999999999)",
+    ];
+    let wrong: Vec<_> = wrong.iter().map(|transfer| format!("{booking} {transfer}")).collect();
+    refused(&mut journal, &wrong.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn nobody_but_a_transfer_moves_a_balance() {
+    let (_directory, mut journal) = furnished();
+    refused(
+        &mut journal,
+        &[
+            "UPDATE balances SET lo = lo + 1",
+            "UPDATE balances SET lo = lo + 1 WHERE kind = 0",
+            "UPDATE balances SET lo = lo",
+            "UPDATE balances SET lo = 18, position = position + 1 WHERE kind = 1",
+            "UPDATE balances SET kind = 2 WHERE kind = 1",
+            "INSERT INTO balances VALUES (1, 2, 1, 0, 9, 1, 0)",
+            "INSERT INTO balances VALUES (1, 5, 0, 0, 1, 1, 1)",
+            "INSERT INTO balances VALUES (1, 5, 0, 0, 0, 9, 0)",
+            "INSERT OR REPLACE INTO balances VALUES (1, 1, 1, 0, 19, 1, 0)",
+        ],
+    );
+}
+
+#[test]
+fn the_schema_itself_keeps_shares_in_order() {
+    let (_directory, mut journal) = furnished();
+    refused(
+        &mut journal,
+        &[
+            "INSERT INTO segments SELECT 2, life, pool, first, last, count, weight, checksum, digests_checksum, data,
+                 digests FROM segments",
+            "INSERT INTO segments SELECT 2, life, pool, 9, 20, count, weight, checksum, digests_checksum, data,
+                 digests FROM segments",
+            "INSERT INTO segments SELECT 2, 77, pool, 10, 20, count, weight, checksum, digests_checksum, data,
+                 digests FROM segments",
+            "INSERT INTO segments SELECT 2, life, pool, 10, 20, 3, weight, checksum, digests_checksum, data,
+                 digests FROM segments",
+            "INSERT INTO segments SELECT 2, life, pool, 10, 10, count, weight, checksum, digests_checksum, data,
+                 digests FROM segments",
+        ],
+    );
+}
+
+#[test]
+fn balances_carry_and_borrow() {
     let (_directory, mut journal) = open();
+    let big = 1_000_000_000_000_000_000u128;
+    let mut left = 0;
+    for (number, reward) in [big - 1, 1, 3 * big - 2, big * big / 2].into_iter().enumerate() {
+        let reward = Amount::from_atomic(reward);
+        let hash = Hash256::from_internal([u8::try_from(number).unwrap() + 9; 32]);
+        let candidate = Candidate { hash, reward, fee: reward, credits: vec![], ..candidate() };
+        let booking = |booking: fn(&Candidate) -> Result<Transaction, crate::ledger::Unbalanced>| {
+            booking(&candidate).ok()
+        };
+        let event = |ordinal, state, booking| {
+            let (pool, time) = (candidate.pool.clone(), candidate.time);
+            Entry::Block(BlockEvent { pool, hash, ordinal, state, time, booking })
+        };
+        let credit = event(1, BlockState::Confirmed, booking(crate::ledger::booking::confirmed));
+        journal.append(&[found(candidate.clone()), credit]).unwrap();
+        if number == 2 {
+            let back = event(2, BlockState::Orphaned, booking(crate::ledger::booking::orphaned));
+            journal.append(&[back]).unwrap();
+        } else {
+            left += reward.atomic();
+        }
+        let balances = journal.balances(&candidate.pool).unwrap();
+        assert!(balances.iter().all(|balance| balance.amount.atomic() == left), "{balances:?}");
+    }
+    assert_eq!(
+        Snapshot::open(journal.connection.path().unwrap()).unwrap().verify(&mut |_| ()).unwrap().findings,
+        []
+    );
+}
+
+#[test]
+fn after_a_commit_in_doubt_the_log_is_emptied_first() {
+    let (directory, mut journal) = open();
+    let path = directory.path().join("journal.db");
+    let log = || std::fs::metadata(directory.path().join("journal.db-wal")).unwrap().len();
     let life = journal.begin().unwrap();
-    journal.append(&[share(life, 0), Entry::Candidate(Arc::new(candidate())), confirmed()]).unwrap();
-    let connection = &journal.connection;
-    let huge = "9".repeat(39);
-    connection.execute("UPDATE balances SET amount = ?1", [huge]).unwrap();
-    connection
-        .execute("INSERT INTO shares VALUES (1 << 50, 1, zeroblob(16), zeroblob(32), 0, 0)", [])
-        .unwrap();
-    let pool = PoolName::new("p");
-    assert!(matches!(journal.balances(&pool), Err(JournalError::Damaged(_))));
-    let visit = &mut |_: &ShareRecord| ControlFlow::Continue(());
-    assert!(matches!(journal.shares(&pool, visit), Err(JournalError::Damaged(_))));
+    journal.append(&shares(life, 0..10)).unwrap();
+    let unknown = journal.transact(|connection, names| {
+        append(connection, names, &shares(life, 10..20))?;
+        Err::<(), _>(JournalError::Unknown("a failed sync".into()).into())
+    });
+    assert!(matches!(unknown, Err(JournalError::Unknown(_))));
+    assert!(journal.in_doubt && log() > 0);
+    assert_eq!(count(&mut journal), 10);
+    assert!(!journal.in_doubt && log() == 0);
+    assert_eq!(journal.append(&shares(life, 10..20)), Ok(vec![Applied::Applied; 10]));
+    assert_eq!(count(&mut journal), 20);
+    assert_eq!(Snapshot::open(path).unwrap().verify(&mut |_| ()).unwrap().findings, []);
 }
 
 #[test]

@@ -1,124 +1,20 @@
-//! The contract of journals: the one in SQLite does what the one in memory does, and lasts.
-#![cfg(feature = "sqlite")]
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+//! What every journal promises.
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
 
 use otedama_core::{Amount, Digest, Hash256, UnixTime, Weight};
 use otedama_pool::journal::{
-    Applied, BlockEvent, BlockRecord, BlockState, Candidate, Entry, Failure, Journal, JournalError, Life,
-    Memory, ShareKey, ShareRecord, Sqlite,
+    Applied, BlockEvent, BlockState, Candidate, Entry, Failure, Journal, JournalError, Life, Memory,
+    ShareRecord, Sqlite,
 };
-use otedama_pool::ledger::{Ledger, LedgerAccount, Line, Observation, Side, Transaction, booking, step};
+use otedama_pool::ledger::{LedgerAccount, Observation, Transaction, Transfer, booking};
 use otedama_pool::{Account, PoolName};
 use proptest::prelude::*;
 
-fn pool() -> PoolName {
-    PoolName::new("main")
-}
-
-fn record(life: Life, sequence: u64) -> ShareRecord {
-    ShareRecord {
-        key: ShareKey { node: life.node, boot: life.boot, sequence },
-        pool: pool(),
-        account: Account::new(format!("account{}", sequence % 3)),
-        worker: if sequence.is_multiple_of(2) { "".into() } else { "rig 'ü\"".into() },
-        weight: Weight::new(u128::MAX - u128::from(sequence)),
-        digest: Digest::new([u8::try_from(sequence % 251).unwrap(); 32]),
-        height: u32::MAX,
-        time: UnixTime::from_secs(1_700_000_000 + sequence),
-    }
-}
-
-fn share(life: Life, sequence: u64) -> Entry {
-    Entry::Share(record(life, sequence))
-}
-
-fn candidate(number: u8) -> Candidate {
-    let reward = (1 << 100) + u128::from(number);
-    let part =
-        |index: u8| (Account::new(format!("account{index}")), Amount::from_atomic(u128::from(index) + 1));
-    Candidate {
-        pool: pool(),
-        hash: Hash256::from_internal([number; 32]),
-        height: 800_000,
-        finder: Account::new("account0"),
-        worker: "rig".into(),
-        reward: Amount::from_atomic(reward),
-        fee: Amount::from_atomic(reward - 6),
-        credits: [2, 0, 1].map(part).to_vec(),
-        paid_by_coinbase: number.is_multiple_of(3),
-        time: UnixTime::from_secs(1_700_000_000),
-        block: vec![number; 100].into(),
-    }
-}
-
-fn found(candidate: &Candidate) -> Entry {
-    Entry::Candidate(Arc::new(candidate.clone()))
-}
-
-fn all_shares(journal: &mut dyn Journal, pool: &PoolName) -> Vec<ShareRecord> {
-    let mut shares = Vec::new();
-    let mut visit = |share: &ShareRecord| {
-        shares.push(share.clone());
-        ControlFlow::Continue(())
-    };
-    journal.shares(pool, &mut visit).unwrap();
-    shares
-}
-
-fn fold(journal: &mut dyn Journal, pool: &PoolName) -> Ledger {
-    let mut ledger = Ledger::default();
-    journal.bookings(pool, &mut |transaction| ledger.apply(transaction).unwrap()).unwrap();
-    ledger
-}
-
-fn kept(journal: &mut dyn Journal, pool: &PoolName) -> Vec<(LedgerAccount, Amount)> {
-    journal.balances(pool).unwrap().into_iter().map(|balance| (balance.account, balance.amount)).collect()
-}
-
-/// The balances, once it is clear that they are the fold over the bookings.
-fn balances(journal: &mut dyn Journal) -> Vec<(LedgerAccount, Amount)> {
-    let kept = kept(journal, &pool());
-    let folded = fold(journal, &pool());
-    assert_eq!(
-        kept,
-        folded.balances().map(|(account, amount)| (account.clone(), amount)).collect::<Vec<_>>()
-    );
-    assert_eq!(folded.total(), Some(folded.balance(&LedgerAccount::Chain)));
-    kept
-}
-
-/// The record of a block as the journal has it.
-fn block(journal: &mut dyn Journal, hash: Hash256) -> BlockRecord {
-    journal.blocks(&pool(), false).unwrap().into_iter().find(|block| block.candidate.hash == hash).unwrap()
-}
-
-/// Journals what follows from the observation, until nothing does.
-fn observe(journal: &mut dyn Journal, hash: Hash256, seen: Observation) -> Vec<BlockState> {
-    let mut path = Vec::new();
-    while let Some(event) = step(&block(journal, hash), seen, UnixTime::from_secs(5)).unwrap() {
-        path.push(event.state);
-        assert_eq!(journal.append(&[Entry::Block(event)]), Ok(vec![Applied::Applied]));
-    }
-    path
-}
-
-fn contradicts(journal: &mut dyn Journal, entries: &[Entry], what: &str) {
-    match journal.append(entries) {
-        Err(JournalError::Contradiction(message)) => assert!(message.contains(what), "{message}"),
-        other => panic!("{what}: {other:?}"),
-    }
-}
-
-/// Runs the check on a journal of each kind.
-fn on_each(check: impl Fn(&mut dyn Journal)) {
-    check(&mut Memory::new());
-    let directory = tempfile::tempdir().unwrap();
-    check(&mut Sqlite::open(directory.path().join("new/deep/journal.db")).unwrap());
-}
+use crate::world::{
+    all_shares, balances, block, candidate, contradicts, found, kept, observe, on_each, pool, record, share,
+};
 
 #[test]
 fn shares_come_back_newest_first() {
@@ -263,7 +159,7 @@ fn events_that_contradict_are_refused() {
             (event(0, BlockState::Confirmed, credit.clone()), "comes after 0"),
             (event(1, BlockState::Matured, None), "cannot go from Found to Matured"),
             (event(1, BlockState::Found, None), "cannot go"),
-            (event(1, BlockState::Confirmed, booking::matured(&one).ok()), "overdraws"),
+            (event(1, BlockState::Confirmed, booking::matured(&one).ok()), "something else"),
             (BlockEvent { pool: PoolName::new("other"), ..good.clone() }, "belongs to the pool main"),
             (BlockEvent { hash: Hash256::ZERO, ..good.clone() }, "never found"),
         ] {
@@ -290,48 +186,103 @@ fn events_that_contradict_are_refused() {
 }
 
 #[test]
-fn a_booking_may_move_nothing_or_anything_that_is_there() {
+fn a_booking_is_what_its_step_means_and_nothing_else() {
     on_each(|journal| {
         let one = candidate(1);
-        let event = |ordinal, state, lines: &[(LedgerAccount, Side, u128)]| {
-            let line = |(account, side, amount): &(LedgerAccount, Side, u128)| Line {
-                account: account.clone(),
-                side: *side,
-                amount: Amount::from_atomic(*amount),
-            };
-            let booking = Transaction::new(lines.iter().map(line).collect()).unwrap();
+        journal.append(&[found(&one)]).unwrap();
+        let event = |ordinal, state, booking| {
             let (pool, hash, time) = (pool(), one.hash, UnixTime::from_secs(5));
-            Entry::Block(BlockEvent { pool, hash, ordinal, state, time, booking: Some(booking) })
+            Entry::Block(BlockEvent { pool, hash, ordinal, state, time, booking })
         };
-        let immature = |name| LedgerAccount::Immature(Account::new(name));
-        let max = u128::MAX;
-        let entries = [
-            found(&one),
-            event(1, BlockState::Orphaned, &[]),
-            event(
-                2,
-                BlockState::Confirmed,
-                &[(LedgerAccount::Chain, Side::Out, max), (immature("a"), Side::In, max)],
-            ),
-            event(3, BlockState::Orphaned, &[(immature("b"), Side::In, 7), (immature("a"), Side::Out, 7)]),
-        ];
-        assert_eq!(journal.append(&entries), Ok(vec![Applied::Applied; 4]));
-        assert_eq!(journal.append(&entries), Ok(vec![Applied::AlreadyThere; 4]));
-        let expected = [(LedgerAccount::Chain, max), (immature("a"), max - 7), (immature("b"), 7)];
-        assert_eq!(
-            balances(journal),
-            expected.map(|(account, amount)| (account, Amount::from_atomic(amount)))
-        );
-        let mut lines = Vec::new();
-        journal.bookings(&pool(), &mut |transaction| lines.push(transaction.lines().len())).unwrap();
-        assert_eq!(lines, [0, 2, 2]);
-        let more = event(
-            4,
-            BlockState::Confirmed,
-            &[(LedgerAccount::Chain, Side::Out, 1), (immature("a"), Side::In, 1)],
-        );
-        contradicts(journal, &[more], "overflows");
+        let meant = booking::confirmed(&one).unwrap();
+        let mut less = meant.transfers().to_vec();
+        less.pop();
+        let mut more = meant.transfers().to_vec();
+        more.push(Transfer {
+            from: LedgerAccount::Chain,
+            to: LedgerAccount::Balance(Account::new("thief")),
+            amount: Amount::from_atomic(1),
+        });
+        let mut turned = meant.transfers().to_vec();
+        turned.reverse();
+        let wrong = [less, more, turned, vec![]].map(|transfers| Some(Transaction::new(transfers)));
+        for booking in wrong.into_iter().chain([None, booking::matured(&one).ok()]) {
+            contradicts(journal, &[event(1, BlockState::Confirmed, booking)], "something else");
+        }
+        contradicts(journal, &[event(1, BlockState::Orphaned, Some(Transaction::new(vec![])))], "something");
+        assert_eq!(balances(journal), []);
+        journal.append(&[event(1, BlockState::Orphaned, None)]).unwrap();
+        journal.append(&[event(2, BlockState::Confirmed, Some(meant))]).unwrap();
+        contradicts(journal, &[event(3, BlockState::Orphaned, None)], "something else");
+        journal.append(&[event(3, BlockState::Orphaned, booking::orphaned(&one).ok())]).unwrap();
+        assert_eq!(balances(journal), []);
     });
+}
+
+#[test]
+fn sequence_numbers_of_a_life_only_grow_from_call_to_call() {
+    on_each(|journal| {
+        let life = journal.begin().unwrap();
+        journal.append(&[share(life, 9), share(life, 3), share(life, 6)]).unwrap();
+        contradicts(journal, &[share(life, 10), share(life, 7)], "after later ones");
+        let [new, old] = [Applied::Applied, Applied::AlreadyThere];
+        assert_eq!(
+            journal.append(&[share(life, 12), share(life, 3), share(life, 11)]),
+            Ok(vec![new, old, new])
+        );
+        let second = journal.begin().unwrap();
+        assert_eq!(journal.append(&[share(second, 2), share(life, 13)]), Ok(vec![new, new]));
+        let expected = [(second, 2), (life, 13), (life, 12), (life, 11), (life, 9), (life, 6), (life, 3)];
+        assert_eq!(all_shares(journal, &pool()), expected.map(|(life, sequence)| record(life, sequence)));
+        let mut weights = Vec::new();
+        let mut visit = |account: &Account, weight: Weight| {
+            weights.push((account.clone(), weight));
+            ControlFlow::Continue(())
+        };
+        journal.weights(&pool(), &mut visit).unwrap();
+        let shares = all_shares(journal, &pool());
+        assert!(weights.into_iter().eq(shares.into_iter().map(|share| (share.account, share.weight))));
+    });
+}
+
+#[test]
+fn a_large_batch_is_like_a_small_one() {
+    on_each(|journal| {
+        let life = journal.begin().unwrap();
+        let entries: Vec<_> = (0..10_000).map(|sequence| share(life, sequence * 3)).collect();
+        assert_eq!(journal.append(&entries), Ok(vec![Applied::Applied; 10_000]));
+        assert_eq!(journal.append(&entries), Ok(vec![Applied::AlreadyThere; 10_000]));
+        let shares = all_shares(journal, &pool());
+        assert!(shares.into_iter().eq((0..10_000).rev().map(|sequence| record(life, sequence * 3))));
+        contradicts(journal, &[share(life, 4)], "after later ones");
+    });
+}
+
+#[test]
+fn sqlite_says_what_is_too_large_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = Sqlite::open(directory.path().join("journal.db")).unwrap();
+    let life = journal.begin().unwrap();
+    let mut last = record(life, 0);
+    last.key.sequence = u64::MAX;
+    contradicts(&mut journal, &[Entry::Share(last)], "beyond what one life holds");
+    let limit = Amount::from_atomic(10u128.pow(36));
+    let mut rich = candidate(1);
+    (rich.reward, rich.fee, rich.credits) = (limit, limit, vec![]);
+    contradicts(&mut journal, &[found(&rich)], "too large");
+    let most = Amount::from_atomic(10u128.pow(36) - 1);
+    (rich.reward, rich.fee) = (most, most);
+    journal.append(&[found(&rich)]).unwrap();
+    observe(&mut journal, rich.hash, Observation::OnChain);
+    let mut other = candidate(2);
+    other.credits.clear();
+    (other.reward, other.fee) = (Amount::from_atomic(1), Amount::from_atomic(1));
+    journal.append(&[found(&other)]).unwrap();
+    let booking = booking::confirmed(&other).ok();
+    let (pool, hash, time) = (pool(), other.hash, UnixTime::from_secs(5));
+    let event = BlockEvent { pool, hash, ordinal: 1, state: BlockState::Confirmed, time, booking };
+    contradicts(&mut journal, &[Entry::Block(event)], "CHECK constraint failed");
+    assert_eq!(balances(&mut journal).len(), 2);
 }
 
 #[test]
@@ -406,7 +357,13 @@ fn a_journal_has_one_holder() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("journal.db");
     let held = Sqlite::open(&path).unwrap();
-    let in_use = |path: &Path| matches!(Sqlite::open(path), Err(JournalError::InUse { .. }));
+    let in_use = |path: &Path| match Sqlite::open(path) {
+        Err(JournalError::InUse { holder, .. }) => {
+            let process = format!("process {} (journal-", std::process::id());
+            holder.starts_with(&process) && holder.contains(") since 20") && holder.ends_with(" UTC")
+        }
+        _ => false,
+    };
     assert!(in_use(&path));
     assert!(in_use(&directory.path().join(".").join("journal.db")));
     #[cfg(unix)]
@@ -415,6 +372,9 @@ fn a_journal_has_one_holder() {
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert!(in_use(&link));
     }
+    std::fs::write(directory.path().join("journal.db-lock"), "").unwrap();
+    let unknown = |error| matches!(error, JournalError::InUse { holder, .. } if holder == "another process");
+    assert!(Sqlite::open(&path).is_err_and(unknown));
     drop(held);
     assert!(Sqlite::open(&path).is_ok());
 }
@@ -435,8 +395,14 @@ fn what_is_no_journal_of_this_version_is_left_alone() {
     sql("plain.db", "CREATE TABLE t (x);");
     assert_eq!(format("plain.db"), 0);
     drop(Sqlite::open(path("newer.db")).unwrap());
-    sql("newer.db", "PRAGMA user_version = 2;");
-    assert_eq!(format("newer.db"), 2);
+    sql("newer.db", "PRAGMA user_version = 3;");
+    let newer = Sqlite::open(path("newer.db")).unwrap_err();
+    assert!(matches!(newer, JournalError::TooNew { found: 3, expected: 2, .. }), "{newer}");
+    assert!(newer.to_string().contains("too old for it"));
+    sql("newer.db", "PRAGMA user_version = 1;");
+    let older = Sqlite::open(path("newer.db")).unwrap_err();
+    assert!(matches!(older, JournalError::Outdated { found: 1, expected: 2, .. }), "{older}");
+    assert!(older.to_string().contains("run `otedama migrate up`"));
     std::fs::write(path("text.db"), "this is no database, but it is long enough to have a header".repeat(99))
         .unwrap();
     assert!(matches!(Sqlite::open(path("text.db")), Err(JournalError::Damaged(_))));
@@ -486,9 +452,9 @@ fn entry(life: Life, (kind, sequence, ordinal, number, variant): (u8, u64, u32, 
                 BlockState::Confirmed => booking::confirmed(&candidate),
                 BlockState::Orphaned if ordinal > 1 => booking::orphaned(&candidate),
                 BlockState::Matured => booking::matured(&candidate),
-                _ => Transaction::new(vec![]),
+                _ => Ok(Transaction::default()),
             };
-            let booking = booking.ok().filter(|booking| !booking.lines().is_empty());
+            let booking = booking.ok().filter(|booking| !booking.is_empty() && variant != 4);
             let (pool, hash, time) = (pool(), candidate.hash, UnixTime::from_secs(5));
             Entry::Block(BlockEvent { pool, hash, ordinal, state, time, booking })
         }
