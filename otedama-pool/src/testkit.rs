@@ -4,7 +4,7 @@
 //! [`Journal`] and any [`Node`], so that a test can make either of them fail. The miner's side is anything that
 //! speaks bytes: a string of JSON lines or a client session.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -59,6 +59,7 @@ pub struct Bench {
     connections: u64,
     output: BTreeMap<ConnectionId, Vec<u8>>,
     closed: BTreeMap<ConnectionId, CloseReason>,
+    paused: BTreeSet<ConnectionId>,
     events: Vec<PoolEvent>,
     held: VecDeque<Effect>,
     hold_persist: bool,
@@ -80,7 +81,7 @@ impl Bench {
         let pool = config.pool.clone();
         let open = journal.blocks(&pool, true)?;
         let core = PoolCore::new(config, life, open, clock.now());
-        let (output, closed, events, held) = Default::default();
+        let (output, closed, paused, events, held) = Default::default();
         let (connections, hold_persist) = (0, false);
         let mut bench = Self {
             core,
@@ -92,6 +93,7 @@ impl Bench {
             connections,
             output,
             closed,
+            paused,
             events,
             held,
             hold_persist,
@@ -128,6 +130,12 @@ impl Bench {
     #[must_use]
     pub fn closed(&self, connection: ConnectionId) -> Option<&CloseReason> {
         self.closed.get(&connection)
+    }
+
+    /// Whether the pool would rather not be sent anything by a connection for now. The bench sends all the same.
+    #[must_use]
+    pub fn paused(&self, connection: ConnectionId) -> bool {
+        self.paused.contains(&connection)
     }
 
     /// The news since it was last asked.
@@ -221,6 +229,12 @@ impl Bench {
                 let outcome = self.journal.append(&entries);
                 self.core.handle(Input::Persisted { batch, outcome }, now);
             }
+            Effect::RollUp { keep, at_most } => {
+                let outcome = self.journal.roll_up(&self.pool, keep, at_most);
+                self.core.handle(Input::RolledUp { outcome }, now);
+            }
+            Effect::Pause { connection } => drop(self.paused.insert(connection)),
+            Effect::Resume { connection } => drop(self.paused.remove(&connection)),
             Effect::LoadWindow { span } => {
                 let shares = self.window(span);
                 self.core.handle(Input::Window { shares }, now);
@@ -231,7 +245,7 @@ impl Bench {
             }
             Effect::Observe { hash } => {
                 if let Ok(status) = self.node.block(hash) {
-                    self.core.handle(Input::Observed { hash, status }, now);
+                    self.core.handle(Input::Observed { hash, answers: vec![(NodeId(0), status)] }, now);
                 }
             }
             Effect::Propose { block } => {

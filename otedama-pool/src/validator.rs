@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use otedama_core::{Digest, Goal, Header, Job, Now, Reject, Share, Verdict};
+use otedama_core::{Digest, Goal, Header, HeaderSource, Job, Now, Reject, Share, Verdict};
 
 /// How far a share's time may lie ahead of the pool's clock; nodes refuse blocks beyond it.
 pub const MAX_AHEAD: Duration = Duration::from_secs(7200);
@@ -36,8 +36,16 @@ impl Pending {
     /// [`Reject`] if no header can be made of the share: the miner is at fault.
     pub fn begin(job: &Job, share: &Share, stale: bool, now: Now) -> Result<Self, Reject> {
         let header = job.header(share)?;
-        let refused = if stale { Some(Reject::Stale) } else { too_new(share, now) };
+        let refused = if stale { Some(Reject::Stale) } else { too_new(job, share, now) };
         Ok(Self { job: job.clone(), header, refused })
+    }
+
+    /// The same share, which will not count for a reason of the caller's, unless it already does not for another. It
+    /// may still be a block.
+    #[must_use]
+    pub fn refused(mut self, why: Reject) -> Self {
+        self.refused.get_or_insert(why);
+        self
     }
 
     /// What has to be hashed.
@@ -74,8 +82,13 @@ impl Pending {
     }
 }
 
-fn too_new(share: &Share, now: Now) -> Option<Reject> {
-    let latest =
-        now.unix.to_header_time().saturating_add(u32::try_from(MAX_AHEAD.as_secs()).unwrap_or(u32::MAX));
+/// The job's own time is the node's: a host whose calendar fell far behind must not refuse what the node asks for.
+fn too_new(job: &Job, share: &Share, now: Now) -> Option<Reject> {
+    let offered = match &job.body().source {
+        HeaderSource::Bitcoin(source) => source.ntime,
+        _ => 0,
+    };
+    let ahead = u32::try_from(MAX_AHEAD.as_secs()).unwrap_or(u32::MAX);
+    let latest = now.unix.to_header_time().saturating_add(ahead).max(offered);
     (share.ntime > latest).then_some(Reject::TimeTooNew { ntime: share.ntime, latest })
 }

@@ -37,6 +37,12 @@ pub enum ServerEvent {
         /// The claim, in its types; its worker is authorised, everything else is unproven.
         share: Share,
     },
+    /// It claims a share that was refused already, for want of room or of authorisation ([`Refused`](Self::Refused) says
+    /// so too), and there is nothing to answer. But it may be a block.
+    Uncounted {
+        /// The claim, in its types; its worker means nothing.
+        share: Share,
+    },
     /// Version rolling was negotiated; jobs from now on may name this mask. Zero: the client gave it up.
     VersionMask(u32),
     /// It would like this share target. Never [`Target::ZERO`]; whether it is sensible is the embedder's affair.

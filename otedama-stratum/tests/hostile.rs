@@ -21,6 +21,7 @@ struct Pool {
     seen: HashSet<Digest>,
     shares: Vec<Share>,
     refused: Vec<Refused>,
+    uncounted: Vec<Share>,
 }
 
 impl Pool {
@@ -42,7 +43,14 @@ impl Pool {
         let job = wire.job(&block_one(), 1, 1.0);
         wire.sent();
         let jobs = HashMap::from([(job.id(), job)]);
-        Self { wire, jobs, seen: HashSet::new(), shares: Vec::new(), refused: Vec::new() }
+        Self {
+            wire,
+            jobs,
+            seen: HashSet::new(),
+            shares: Vec::new(),
+            refused: Vec::new(),
+            uncounted: Vec::new(),
+        }
     }
 
     /// Sends a submit with these parameters and gives back the answer.
@@ -56,6 +64,7 @@ impl Pool {
                     self.wire.session.answer(ticket, verdict);
                 }
                 ServerEvent::Refused(refused) => self.refused.push(refused),
+                ServerEvent::Uncounted { share } => self.uncounted.push(share),
                 event => panic!("{event:?}"),
             }
         }
@@ -469,6 +478,8 @@ fn s12_s13_jobs_and_workers_of_others() {
     for worker in ["W", "w ", "", "other"] {
         pool.refused(&format!(r#"["{worker}","1","0104","4966bc61","9962e301"]"#), 24, stranger);
     }
+    let nonces: Vec<_> = pool.uncounted.iter().map(|share| share.nonce).collect();
+    assert_eq!(nonces, [0x9962_e301; 4], "whoever sends it, it may be a block");
     let mut wire = Wire::new(|_| {});
     wire.say(r#"{"id":1,"method":"mining.authorize","params":["w"]}"#);
     wire.session.authorize(WorkerId(0), true);
@@ -541,7 +552,7 @@ fn s19_a_flood_of_shares_is_shed_and_answered() {
     let mut wire = Wire::new(|_| {});
     wire.subscribed("00");
     wire.sent();
-    let mut refused = 0;
+    let (mut refused, mut uncounted) = (0, Vec::new());
     let mut tickets = Vec::new();
     for nonce in 0..1500 {
         wire.say(&format!(
@@ -551,11 +562,13 @@ fn s19_a_flood_of_shares_is_shed_and_answered() {
             match event {
                 ServerEvent::Submit { ticket, .. } => tickets.push(ticket),
                 ServerEvent::Refused(Refused::Share(Some(WorkerId(0)), Reject::Overloaded)) => refused += 1,
+                ServerEvent::Uncounted { share } => uncounted.push(share.nonce),
                 event => panic!("{event:?}"),
             }
         }
     }
     assert_eq!((tickets.len(), refused), (1024, 476));
+    assert!(uncounted.into_iter().eq(1024..1500), "what is shed may be a block all the same");
     for ticket in tickets.into_iter().rev() {
         wire.session.answer(ticket, Ok(()));
     }

@@ -39,7 +39,7 @@ pub(super) struct Shell {
     core: PoolCore,
     verifier: Verifier,
     origin: Instant,
-    journal: Sender<(BatchId, Vec<Entry>)>,
+    journal: Sender<(BatchId, Arc<[Entry]>)>,
     _thread: JoinHandle<()>,
     /// What was sent, and when.
     sent: Vec<(Instant, u64, bytes::Bytes)>,
@@ -55,7 +55,7 @@ impl Shell {
         let life = journal.begin()?;
         let origin = Instant::now();
         let core = PoolCore::new(config()?, life, Vec::new(), now(origin));
-        let (sender, orders) = mpsc::channel::<(BatchId, Vec<Entry>)>();
+        let (sender, orders) = mpsc::channel::<(BatchId, Arc<[Entry]>)>();
         let thread = thread::Builder::new().name("journal".into()).spawn(move || {
             for (batch, entries) in orders {
                 if inbox.send(Message::Persisted(batch, journal.append(&entries))).is_err() {

@@ -1,15 +1,16 @@
 //! Blocks from their finding to their maturity: persisted, submitted, looked for, booked.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use otedama_core::{Hash256, Moment, Now};
 
-use super::io::{Effect, PoolEvent};
+use super::io::{Effect, NodeId, PoolEvent};
+use super::votes::Votes;
 use crate::journal::{BlockEvent, BlockRecord, BlockState, Candidate};
-use crate::ledger::{Observation, step};
-use crate::node::BlockStatus;
+use crate::ledger::step;
+use crate::node::{NodeError, Submission};
 
 /// The first look for a block after it was submitted.
 const FIRST_LOOK: Duration = Duration::from_millis(250);
@@ -33,8 +34,12 @@ pub(super) struct Blocks {
 struct Tracked {
     record: BlockRecord,
     bytes: Arc<[u8]>,
+    /// Whether it is written down; before that, nothing of its fate can be.
+    durable: bool,
     /// An event that is on its way into the journal.
     turning: bool,
+    /// Nodes that could not be reached, or refused it: perhaps they were behind.
+    owed: BTreeSet<NodeId>,
     look_at: Moment,
     looks: u32,
 }
@@ -53,14 +58,25 @@ impl Blocks {
         self.tracked.insert(tracked.record.candidate.hash, tracked);
     }
 
-    /// A candidate is to be submitted: it is durable, or could not be made so, which must not keep it back.
-    pub(super) fn found(&mut self, candidate: &Arc<Candidate>, now: Now, effects: &mut Vec<Effect>) {
-        if self.tracked.contains_key(&candidate.hash) {
+    /// A candidate is to be submitted: it is durable, or could not be made so, which must not keep it back. Written down
+    /// later, it may have got another split.
+    pub(super) fn found(
+        &mut self,
+        candidate: &Arc<Candidate>,
+        durable: bool,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(tracked) = self.tracked.get_mut(&candidate.hash) {
+            if durable && !tracked.durable {
+                (tracked.record.candidate, tracked.durable) = (Arc::clone(candidate), true);
+                tracked.look_at = tracked.look_at.min(now.moment.plus(FIRST_LOOK));
+            }
             return;
         }
         let look_at = now.moment.plus(FIRST_LOOK);
         let record = BlockRecord { candidate: Arc::clone(candidate), state: BlockState::Found, ordinal: 0 };
-        let tracked = Tracked::new(record, look_at);
+        let tracked = Tracked { durable, ..Tracked::new(record, look_at) };
         effects.push(tracked.submit());
         effects.push(Effect::Event(PoolEvent::BlockFound {
             hash: candidate.hash,
@@ -69,6 +85,21 @@ impl Blocks {
             reward: candidate.reward,
         }));
         self.tracked.insert(candidate.hash, tracked);
+    }
+
+    /// A node's first word on a block: who did not take it is given it again.
+    pub(super) fn answered(&mut self, hash: &Hash256, node: NodeId, answer: &Result<Submission, NodeError>) {
+        let Some(tracked) = self.tracked.get_mut(hash) else { return };
+        if matches!(answer, Ok(Submission::Known | Submission::Inconclusive)) {
+            tracked.owed.remove(&node);
+        } else {
+            tracked.owed.insert(node);
+        }
+    }
+
+    /// The height of a block that is followed.
+    pub(super) fn height(&self, hash: &Hash256) -> Option<u32> {
+        self.tracked.get(hash).map(|tracked| tracked.record.candidate.height)
     }
 
     /// Notes a block as found; `false` if it was before. It stays noted whatever becomes of it: its share may come
@@ -97,30 +128,26 @@ impl Blocks {
             tracked.looks += 1;
             let searching = tracked.record.state == BlockState::Found;
             tracked.look_at = now.moment.plus(if searching { SEARCH } else { WATCH });
-            if searching && tracked.looks.is_multiple_of(LOOKS_BEFORE_RESUBMISSION) {
+            let again = match tracked.record.state {
+                BlockState::Found => tracked.looks.is_multiple_of(LOOKS_BEFORE_RESUBMISSION),
+                BlockState::Orphaned => !tracked.owed.is_empty(),
+                BlockState::Confirmed | BlockState::Matured | BlockState::Lost => false,
+            };
+            if again {
                 effects.push(tracked.submit());
             }
         }
     }
 
     /// What the nodes say of a block; the event to write down if that changes its fate.
-    pub(super) fn observed(
-        &mut self,
-        hash: &Hash256,
-        status: Option<BlockStatus>,
-        tip_height: u32,
-        now: Now,
-    ) -> Option<BlockEvent> {
-        let tracked = self.tracked.get_mut(hash).filter(|tracked| !tracked.turning)?;
-        let burial = (tip_height + 1).saturating_sub(tracked.record.candidate.height);
-        let unheard_of = status.is_none() && tracked.record.state == BlockState::Found;
-        if unheard_of && (burial == 0 || tracked.looks < LOOKS_BEFORE_RESUBMISSION) {
+    pub(super) fn observed(&mut self, hash: &Hash256, votes: Votes, now: Now) -> Option<BlockEvent> {
+        let tracked = self.tracked.get_mut(hash).filter(|tracked| tracked.durable && !tracked.turning)?;
+        let unheard_of = !votes.heard_of && tracked.record.state == BlockState::Found;
+        if unheard_of && (votes.burial == 0 || tracked.looks < LOOKS_BEFORE_RESUBMISSION) {
             return None;
         }
-        let confirmations = status.and_then(|status| status.confirmations);
-        let seen = Observation::of_depth(confirmations, burial, self.maturity);
         // A candidate whose parts do not balance cannot have been made; if it was, nothing is booked.
-        let event = step(&tracked.record, seen, now.unix).ok()??;
+        let event = step(&tracked.record, votes.observation(self.maturity), now.unix).ok()??;
         tracked.turning = true;
         Some(event)
     }
@@ -150,7 +177,8 @@ impl Blocks {
 impl Tracked {
     fn new(record: BlockRecord, look_at: Moment) -> Self {
         let bytes = record.candidate.block.as_ref().into();
-        Self { record, bytes, turning: false, look_at, looks: 0 }
+        let (durable, turning, owed, looks) = (true, false, BTreeSet::new(), 0);
+        Self { record, bytes, durable, turning, owed, look_at, looks }
     }
 
     fn submit(&self) -> Effect {

@@ -21,8 +21,7 @@ const BATCH: usize = 4096;
 #[derive(Debug)]
 pub(super) enum Record {
     Share(AcceptedShare),
-    Found(Found),
-    Candidate(Arc<Candidate>),
+    Block(Found),
     News(BlockEvent),
 }
 
@@ -38,7 +37,7 @@ pub(super) struct AcceptedShare {
     pub(super) job: Arc<BoardJob>,
 }
 
-/// A block whose split is not made yet.
+/// A block, and its split once a batch has it.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) hash: Hash256,
@@ -46,6 +45,8 @@ pub(super) struct Found {
     pub(super) worker: Arc<str>,
     pub(super) job: Arc<BoardJob>,
     pub(super) block: Box<[u8]>,
+    /// Made anew for every batch that the block is tried in: the window may have changed since.
+    pub(super) candidate: Option<Arc<Candidate>>,
 }
 
 /// What the split of a block depends on besides the window.
@@ -65,8 +66,20 @@ pub(super) struct Commit {
     sequence: u64,
     batches: u64,
     waiting: Vec<Record>,
-    in_flight: Option<(BatchId, Vec<Record>)>,
+    in_flight: Option<InFlight>,
     rest_until: Option<Moment>,
+}
+
+/// A batch whose fate is open.
+#[derive(Debug)]
+struct InFlight {
+    batch: BatchId,
+    records: Vec<Record>,
+    entries: Arc<[Entry]>,
+    /// The journal has failed in a way that leaves open whether it took effect, and is to be asked again.
+    in_doubt: bool,
+    /// That has happened to it before.
+    was_in_doubt: bool,
 }
 
 impl Commit {
@@ -95,56 +108,93 @@ impl Commit {
 
     /// Records that wait or are on their way.
     pub(super) fn backlog(&self) -> usize {
-        self.waiting.len() + self.in_flight.as_ref().map_or(0, |(_, records)| records.len())
+        self.waiting.len() + self.in_flight.as_ref().map_or(0, |flight| flight.records.len())
     }
 
     /// When a journal that failed may be tried again.
     pub(super) fn timeout(&self) -> Option<Moment> {
-        self.rest_until.filter(|_| !self.waiting.is_empty() && self.in_flight.is_none())
+        let has_work = match &self.in_flight {
+            Some(flight) => flight.in_doubt,
+            None => !self.waiting.is_empty(),
+        };
+        self.rest_until.filter(|_| has_work)
     }
 
-    /// The next batch, if there is something to write and nothing in flight.
+    /// The next batch, if there is something to write and nothing in flight; the same batch again while it is in doubt.
     pub(super) fn poll(&mut self, now: Now) -> Option<Effect> {
-        let resting = self.rest_until.is_some_and(|until| now.moment < until);
-        if self.waiting.is_empty() || self.in_flight.is_some() || resting {
+        if self.rest_until.is_some_and(|until| now.moment < until) {
+            return None;
+        }
+        if let Some(flight) = &mut self.in_flight {
+            let again = std::mem::take(&mut flight.in_doubt);
+            let persist = || Effect::Persist { batch: flight.batch, entries: Arc::clone(&flight.entries) };
+            return again.then(persist);
+        }
+        if self.waiting.is_empty() {
             return None;
         }
         let rest = self.waiting.split_off(self.waiting.len().min(BATCH));
         let mut records = std::mem::replace(&mut self.waiting, rest);
-        let entries = records.iter_mut().map(|record| self.entry(record, now.unix)).collect();
+        let entries: Arc<[Entry]> = records.iter_mut().map(|record| self.entry(record, now.unix)).collect();
         self.batches += 1;
         let batch = BatchId(self.batches);
-        self.in_flight = Some((batch, records));
+        self.in_flight = Some(InFlight {
+            batch,
+            records,
+            entries: Arc::clone(&entries),
+            in_doubt: false,
+            was_in_doubt: false,
+        });
         Some(Effect::Persist { batch, entries })
     }
 
     /// The records of the batch that was written down.
     pub(super) fn done(&mut self, batch: BatchId) -> Option<Vec<Record>> {
-        let (_, records) = self.in_flight.take_if(|(id, _)| *id == batch)?;
+        let flight = self.in_flight.take_if(|flight| flight.batch == batch)?;
         self.rest_until = None;
-        Some(records)
+        Some(flight.records)
+    }
+
+    /// It is open whether the batch was written. Only the same batch tells, so it is tried until that is known: whoever
+    /// was told "refused" now would come again, and count twice. Gives the blocks in it, which must not wait.
+    pub(super) fn in_doubt(&mut self, batch: BatchId, now: Now) -> Vec<Arc<Candidate>> {
+        let Some(flight) = self.in_flight.as_mut().filter(|flight| flight.batch == batch) else {
+            return Vec::new();
+        };
+        flight.in_doubt = true;
+        flight.was_in_doubt = true;
+        self.rest_until = Some(now.moment.plus(REST));
+        let candidate = |record: &Record| match record {
+            Record::Block(found) => found.candidate.clone(),
+            Record::Share(_) | Record::News(_) => None,
+        };
+        flight.records.iter().filter_map(candidate).collect()
+    }
+
+    /// Whether this batch may be there although the journal said that the last attempt failed.
+    pub(super) fn may_be_there(&self, batch: BatchId) -> bool {
+        self.in_flight.as_ref().is_some_and(|flight| flight.batch == batch && flight.was_in_doubt)
     }
 
     /// The records of the batch that could not be written; its shares leave the window.
     pub(super) fn failed(&mut self, batch: BatchId, now: Now) -> Option<Vec<Record>> {
-        let (_, records) = self.in_flight.take_if(|(id, _)| *id == batch)?;
-        for record in &records {
+        let flight = self.in_flight.take_if(|flight| flight.batch == batch)?;
+        for record in &flight.records {
             if matches!(record, Record::Share(_)) {
                 self.window.pop_newest();
             }
         }
         self.rest_until = Some(now.moment.plus(REST));
-        Some(records)
+        Some(flight.records)
     }
 
     fn entry(&mut self, record: &mut Record, time: UnixTime) -> Entry {
         match record {
             Record::Share(share) => Entry::Share(self.share(share, time)),
-            Record::Candidate(candidate) => Entry::Candidate(Arc::clone(candidate)),
             Record::News(event) => Entry::Block(event.clone()),
-            Record::Found(found) => {
+            Record::Block(found) => {
                 let candidate = Arc::new(self.candidate(found, time));
-                *record = Record::Candidate(Arc::clone(&candidate));
+                found.candidate = Some(Arc::clone(&candidate));
                 Entry::Candidate(candidate)
             }
         }
@@ -166,7 +216,7 @@ impl Commit {
         }
     }
 
-    fn candidate(&self, found: &mut Found, time: UnixTime) -> Candidate {
+    fn candidate(&self, found: &Found, time: UnixTime) -> Candidate {
         let reward = found.job.template.coinbase_value;
         let fee = reward.percent(self.terms.fee);
         let rest = reward.checked_sub(fee).unwrap_or(Amount::ZERO);
@@ -184,7 +234,7 @@ impl Commit {
             credits,
             paid_by_coinbase: self.terms.scheme.payee() == Payee::Finder,
             time,
-            block: std::mem::take(&mut found.block),
+            block: found.block.clone(),
         }
     }
 }

@@ -38,7 +38,9 @@ pub struct CoreConfig {
 /// Reads a payout address.
 pub type Payouts = Arc<dyn Fn(&str) -> Option<Payout> + Send + Sync>;
 
-/// What the core bounds besides what sessions bound.
+/// What the core bounds besides what sessions bound. Beyond `checks_per_connection`, `checks` and `backlog` shares are
+/// refused (though they are hashed, since they may be blocks), and whoever sent them is not read from until half of it is
+/// done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CoreLimits {
@@ -50,11 +52,19 @@ pub struct CoreLimits {
     pub checks: usize,
     /// Records that wait for the journal.
     pub backlog: usize,
+    /// Shares between two roll-ups of those whose window is closed.
+    pub roll_up: u64,
 }
 
 impl Default for CoreLimits {
     fn default() -> Self {
-        Self { connections: 50_000, checks_per_connection: 1024, checks: 65_536, backlog: 65_536 }
+        Self {
+            connections: 50_000,
+            checks_per_connection: 1024,
+            checks: 65_536,
+            backlog: 65_536,
+            roll_up: 65_536,
+        }
     }
 }
 

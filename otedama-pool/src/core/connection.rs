@@ -22,6 +22,8 @@ pub(super) struct Connection {
     pub(super) easiest: Target,
     /// Shares that are being hashed.
     pub(super) checking: usize,
+    /// Nothing is read from it until it has less under way.
+    pub(super) paused: bool,
     /// The next look at its timers, as it stands in the core's heap.
     pub(super) alarm: Option<Moment>,
     pub(super) greeted: bool,
@@ -65,9 +67,9 @@ pub(super) struct SentJob {
 
 impl Connection {
     pub(super) fn new(session: ServerSession, vardiff: Vardiff) -> Self {
-        let (prefix, checking, alarm, greeted) = (None, 0, None, false);
+        let (prefix, checking, paused, alarm, greeted) = (None, 0, false, None, false);
         let (workers, easiest, given, jobs) = (Vec::new(), Target::MAX, Given::default(), VecDeque::new());
-        Self { session, prefix, workers, vardiff, easiest, checking, alarm, greeted, given, jobs }
+        Self { session, prefix, workers, vardiff, easiest, checking, paused, alarm, greeted, given, jobs }
     }
 
     /// The worker with this number, if it was authorised.
@@ -87,7 +89,12 @@ impl Connection {
 
     /// The payout of the first worker: whom the coinbase pays where it pays the finder.
     pub(super) fn payout(&self) -> Option<&Payout> {
-        self.workers.iter().flatten().next().map(|worker| &worker.payout)
+        self.first_worker().map(|worker| &worker.payout)
+    }
+
+    /// The first worker that was authorised.
+    pub(super) fn first_worker(&self) -> Option<&Worker> {
+        self.workers.iter().flatten().next()
     }
 
     /// Whether it can be given jobs.

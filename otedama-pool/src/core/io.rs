@@ -10,7 +10,7 @@ use otedama_stratum::SessionError;
 
 use crate::account::Account;
 use crate::job::JobError;
-use crate::journal::{Applied, BlockState, Entry, JournalError};
+use crate::journal::{Applied, BlockState, Entry, JournalError, RolledUp};
 use crate::node::{BlockStatus, NodeError, Submission};
 use crate::template::Template;
 
@@ -93,12 +93,17 @@ pub enum Input<'a> {
         /// Node by node.
         answers: Vec<(NodeId, Result<Submission, NodeError>)>,
     },
-    /// The answer to [`Effect::Observe`], from the nodes that answered.
+    /// The answer to [`Effect::Observe`].
     Observed {
         /// The block.
         hash: Hash256,
-        /// Where it stands; `None` if no node that answered knows it.
-        status: Option<BlockStatus>,
+        /// Where it stands for each node that answered; `None` if that node does not know it.
+        answers: Vec<(NodeId, Option<BlockStatus>)>,
+    },
+    /// The outcome of [`Effect::RollUp`].
+    RolledUp {
+        /// What the journal said.
+        outcome: Result<RolledUp, JournalError>,
     },
     /// The moment of [`PoolCore::poll_timeout`](super::PoolCore::poll_timeout) has come.
     Timeout,
@@ -129,12 +134,31 @@ pub enum Effect {
         /// What to hash.
         header: Box<Header>,
     },
-    /// Append these entries and answer with [`Input::Persisted`]. There is never more than one outstanding.
+    /// Read nothing more from this connection until [`Effect::Resume`]: it has as much under way as it may.
+    Pause {
+        /// This one.
+        connection: ConnectionId,
+    },
+    /// Read from this connection again.
+    Resume {
+        /// This one.
+        connection: ConnectionId,
+    },
+    /// Append these entries and answer with [`Input::Persisted`]. There is never more than one outstanding. After
+    /// [`JournalError::Unknown`] the same batch comes again.
     Persist {
         /// To be given back.
         batch: BatchId,
         /// All or none of them.
-        entries: Vec<Entry>,
+        entries: Arc<[Entry]>,
+    },
+    /// Let the journal [roll up](crate::journal::Journal::roll_up) shares, after all earlier batches, and answer with
+    /// [`Input::RolledUp`].
+    RollUp {
+        /// What the shares that stay weigh at least.
+        keep: Weight,
+        /// About how many shares may go at once.
+        at_most: u64,
     },
     /// Read the newest shares back to this weight in all, and answer with [`Input::Window`]. It comes once, before any
     /// [`Effect::Persist`].
@@ -251,6 +275,13 @@ pub enum PoolEvent {
     JournalFailed(JournalError),
     /// The journal works again.
     JournalRecovered,
+    /// Shares whose window is closed were replaced by their sums.
+    RolledUp {
+        /// How many.
+        shares: u64,
+    },
+    /// Shares whose window is closed could not be replaced by their sums; they stay as they are.
+    RollUpFailed(JournalError),
     /// A node does not answer, or refuses.
     NodeFailed {
         /// Which one.

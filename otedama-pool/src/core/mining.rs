@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use otedama_core::{
-    ChannelId, Extranonce, Hash256, HeaderSource, Job, JobId, Share, Target, Terms as JobTerms, Weight,
+    ChannelId, Extranonce, Hash256, HeaderSource, Job, JobId, Share, Terms as JobTerms, Weight,
 };
 
 use super::connection::SentJob;
 use super::io::{ConnectionId, Effect, NodeId, PoolEvent};
+use super::votes::Votes;
 use super::{PoolCore, WindowState};
 use crate::account::Account;
 use crate::job::BoardJob;
+use crate::journal::{JournalError, RolledUp};
 use crate::node::{BlockStatus, NodeError};
 use crate::template::Template;
 
@@ -47,8 +49,7 @@ impl PoolCore {
             WindowState::Loaded => self.mine_on(best),
             WindowState::Asked { .. } => {}
             WindowState::Unknown => {
-                let network = best.nbits.target().unwrap_or(Target::MAX);
-                let span = self.commit.scheme().span(network);
+                let span = self.span_of(&best).unwrap_or(Weight::ZERO);
                 self.window = WindowState::Asked { span };
                 // Twice the span, so that the window is whole when the network's difficulty rises.
                 self.effects.push_back(Effect::LoadWindow { span: span.saturating_add(span) });
@@ -68,7 +69,10 @@ impl PoolCore {
             self.event(PoolEvent::Job { height });
         }
         let job = self.board.next_id();
-        let ready: Vec<_> = self.connections.iter().filter(|(_, c)| c.greeted).map(|(id, _)| *id).collect();
+        let mut ready: Vec<_> =
+            self.connections.iter().filter(|(_, c)| c.greeted).map(|(id, _)| *id).collect();
+        // A hash map has an order of its own in every process, and same inputs must have same effects.
+        ready.sort_unstable();
         for id in ready {
             self.send_job(id, job);
         }
@@ -129,11 +133,43 @@ impl PoolCore {
         }
     }
 
-    pub(super) fn observed(&mut self, hash: &Hash256, status: Option<BlockStatus>) {
-        let tip = self.board.template().map_or(0, |template| template.height.saturating_sub(1));
-        if let Some(event) = self.blocks.observed(hash, status, tip, self.now) {
+    pub(super) fn observed(&mut self, hash: &Hash256, answers: &[(NodeId, Option<BlockStatus>)]) {
+        let Some(height) = self.blocks.height(hash) else { return };
+        let Some(votes) = Votes::count(answers, height, &self.sources) else { return };
+        if let Some(event) = self.blocks.observed(hash, votes, self.now) {
             self.commit.add(super::commit::Record::News(event));
         }
+    }
+
+    /// Lets the journal replace shares whose window is closed, once enough have come.
+    pub(super) fn roll_up(&mut self) {
+        let at_most = self.config.limits.roll_up;
+        if self.rolling_up || self.unrolled < at_most || self.window != WindowState::Loaded {
+            return;
+        }
+        if let Some(span) = self.board.template().and_then(|template| self.span_of(template)) {
+            (self.rolling_up, self.unrolled) = (true, 0);
+            self.effects.push_back(Effect::RollUp { keep: span.saturating_add(span), at_most });
+        }
+    }
+
+    pub(super) fn rolled_up(&mut self, outcome: Result<RolledUp, JournalError>) {
+        self.rolling_up = false;
+        match outcome {
+            Ok(RolledUp { shares, more }) => {
+                if more {
+                    self.unrolled = self.config.limits.roll_up;
+                }
+                if shares > 0 {
+                    self.event(PoolEvent::RolledUp { shares });
+                }
+            }
+            Err(error) => self.event(PoolEvent::RollUpFailed(error)),
+        }
+    }
+
+    fn span_of(&self, template: &Template) -> Option<Weight> {
+        template.nbits.target().ok().map(|network| self.commit.scheme().span(network))
     }
 }
 

@@ -6,9 +6,11 @@ mod config;
 mod connection;
 mod io;
 mod mining;
+mod pressure;
 mod sessions;
 mod shares;
 mod source;
+mod votes;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
@@ -55,6 +57,11 @@ pub struct PoolCore {
     blocks: Blocks,
     checks: HashMap<CheckId, PendingShare>,
     last_check: u64,
+    /// Connections that are not read from for now.
+    paused: usize,
+    /// Shares written down since the last roll-up.
+    unrolled: u64,
+    rolling_up: bool,
     window: WindowState,
     layouts: HashSet<mining::Shape>,
     journal_failing: bool,
@@ -94,6 +101,9 @@ impl PoolCore {
             sources: Sources::default(),
             checks: HashMap::new(),
             last_check: 0,
+            paused: 0,
+            unrolled: 0,
+            rolling_up: false,
             window: WindowState::Unknown,
             layouts: HashSet::new(),
             journal_failing: false,
@@ -117,10 +127,12 @@ impl PoolCore {
             Input::Window { shares } => self.window_loaded(&shares),
             Input::Submitted { hash, answers } => {
                 for (node, answer) in answers {
+                    self.blocks.answered(&hash, node, &answer);
                     self.event(PoolEvent::BlockAnswered { hash, node, answer });
                 }
             }
-            Input::Observed { hash, status } => self.observed(&hash, status),
+            Input::Observed { hash, answers } => self.observed(&hash, &answers),
+            Input::RolledUp { outcome } => self.rolled_up(outcome),
             Input::Timeout => self.timeout(),
         }
     }
@@ -160,6 +172,7 @@ impl PoolCore {
 
     fn disconnected(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.remove(&id) else { return };
+        self.forget_pause(&connection);
         if let Some(prefix) = connection.prefix {
             self.prefixes.release(&prefix, self.now.moment);
             if connection.given.on(self.board.round()) > 0 {

@@ -32,7 +32,8 @@ impl PoolCore {
         match event {
             ServerEvent::Subscribe { agent: _, resume } => self.subscribe(id, resume),
             ServerEvent::Authorize { worker, login } => self.authorize(id, worker, &login),
-            ServerEvent::Submit { ticket, share } => self.submit(id, ticket, &share),
+            ServerEvent::Submit { ticket, share } => self.submit(id, Some(ticket), &share),
+            ServerEvent::Uncounted { share } => self.submit(id, None, &share),
             ServerEvent::VersionMask(mask) => {
                 let Some(connection) = self.connections.get_mut(&id) else { return };
                 if connection.apply_mask(mask) {

@@ -10,14 +10,15 @@ use super::commit::{AcceptedShare, Found, Record};
 use super::connection::{SentJob, Worker};
 use super::io::{BatchId, CheckId, ConnectionId, Effect, PoolEvent};
 use super::mining::assemble;
-use crate::journal::{Applied, JournalError};
+use crate::journal::{Applied, Candidate, JournalError};
 use crate::validator::Pending;
 
 /// A share on its way through the hash.
 #[derive(Debug)]
 pub(super) struct PendingShare {
     connection: ConnectionId,
-    ticket: Ticket,
+    /// What to answer to; none if that is done.
+    ticket: Option<Ticket>,
     worker: Worker,
     sent: SentJob,
     share: Share,
@@ -26,37 +27,35 @@ pub(super) struct PendingShare {
 
 impl PoolCore {
     /// A share comes in: the cheap checks, then it goes off to be hashed.
-    pub(super) fn submit(&mut self, id: ConnectionId, ticket: Ticket, share: &Share) {
+    pub(super) fn submit(&mut self, id: ConnectionId, ticket: Option<Ticket>, share: &Share) {
         match self.begin(id, ticket, share) {
             Ok(pending) => {
-                if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.checking += 1;
-                }
                 self.last_check += 1;
                 let check = CheckId(self.last_check);
                 let header = Box::new(*pending.pending.header());
                 self.checks.insert(check, pending);
                 self.effects.push_back(Effect::Verify { check, header });
+                self.check_begins(id);
             }
             Err(reject) => self.reject(id, ticket, reject),
         }
     }
 
-    fn begin(&self, id: ConnectionId, ticket: Ticket, share: &Share) -> Result<PendingShare, Reject> {
+    /// What does not count as a share is hashed all the same if a header can be made of it: it may be a block.
+    fn begin(&self, id: ConnectionId, ticket: Option<Ticket>, share: &Share) -> Result<PendingShare, Reject> {
         let connection = self.connections.get(&id).ok_or(Reject::NotSubscribed)?;
-        let worker = connection.worker(share.worker).ok_or(Reject::Unauthorized)?;
+        let known = connection.worker(share.worker);
+        let worker = known.or_else(|| connection.first_worker()).ok_or(Reject::Unauthorized)?;
         let sent = connection.job(share.job).ok_or(Reject::UnknownJob)?;
         if !self.board.remembers(&sent.board) {
             return Err(Reject::UnknownJob);
         }
-        let limits = &self.config.limits;
-        let full = connection.checking >= limits.checks_per_connection
-            || self.checks.len() >= limits.checks
-            || self.commit.backlog() >= limits.backlog;
-        if full {
-            return Err(Reject::Overloaded);
+        let mut pending = Pending::begin(&sent.job, share, self.board.is_stale(&sent.board), self.now)?;
+        if known.is_none() {
+            pending = pending.refused(Reject::Unauthorized);
+        } else if ticket.is_none() || self.is_full(connection) {
+            pending = pending.refused(Reject::Overloaded);
         }
-        let pending = Pending::begin(&sent.job, share, self.board.is_stale(&sent.board), self.now)?;
         let (worker, sent, share) = (worker.clone(), sent.clone(), share.clone());
         Ok(PendingShare { connection: id, ticket, worker, sent, share, pending })
     }
@@ -65,13 +64,11 @@ impl PoolCore {
     pub(super) fn verified(&mut self, check: CheckId, digest: Digest) {
         let Some(checked) = self.checks.remove(&check) else { return };
         let PendingShare { connection, ticket, worker, sent, share, pending } = checked;
-        if let Some(connection) = self.connections.get_mut(&connection) {
-            connection.checking = connection.checking.saturating_sub(1);
-        }
+        self.check_ended(connection);
         let board = &mut self.board;
         let judged = pending.finish(digest, |digest| board.is_first(&sent.board, digest));
-        match judged.verdict {
-            Ok(verdict) => self.commit.add(Record::Share(AcceptedShare {
+        match (judged.verdict, ticket) {
+            (Ok(verdict), Some(ticket)) => self.commit.add(Record::Share(AcceptedShare {
                 connection,
                 ticket,
                 account: worker.payout.account.clone(),
@@ -80,7 +77,8 @@ impl PoolCore {
                 digest,
                 job: Arc::clone(&sent.board),
             })),
-            Err(reject) => self.reject(connection, ticket, reject),
+            (Ok(_), None) => {}
+            (Err(reject), ticket) => self.reject(connection, ticket, reject),
         }
         if judged.block {
             self.block_found(&worker, &sent, &share);
@@ -93,8 +91,8 @@ impl PoolCore {
             return;
         }
         let (account, name) = (worker.payout.account.clone(), Arc::clone(&worker.name));
-        let found = Found { hash, account, worker: name, job: Arc::clone(&sent.board), block };
-        self.commit.add(Record::Found(found));
+        let (job, candidate) = (Arc::clone(&sent.board), None);
+        self.commit.add(Record::Block(Found { hash, account, worker: name, job, block, candidate }));
     }
 
     /// The journal has spoken: only now is a share accepted, only now does a block leave.
@@ -107,22 +105,32 @@ impl PoolCore {
                 for record in self.commit.done(batch).unwrap_or_default() {
                     self.committed(record);
                 }
+                self.roll_up();
             }
             Err(error) => {
-                let retry = !matches!(error, JournalError::Contradiction(_));
+                let refused = matches!(error, JournalError::Contradiction(_));
+                let unknown = matches!(error, JournalError::Unknown(_)) || self.commit.may_be_there(batch);
                 self.journal_failing = true;
-                for record in self.commit.failed(batch, self.now).unwrap_or_default() {
-                    self.not_committed(record, retry);
+                if unknown && !refused {
+                    for candidate in self.commit.in_doubt(batch, self.now) {
+                        self.send_block(&candidate, false);
+                    }
+                } else {
+                    for record in self.commit.failed(batch, self.now).unwrap_or_default() {
+                        self.not_committed(record, !refused);
+                    }
                 }
                 self.event(PoolEvent::JournalFailed(error));
             }
         }
+        self.relieve();
     }
 
     fn committed(&mut self, record: Record) {
         match record {
             Record::Share(share) => {
                 let AcceptedShare { connection: id, ticket, account, worker, weight, .. } = share;
+                self.unrolled = self.unrolled.saturating_add(1);
                 self.event(PoolEvent::Share { account, worker, weight });
                 let Some(connection) = self.connections.get_mut(&id) else { return };
                 connection.session.answer(ticket, Ok(()));
@@ -132,13 +140,16 @@ impl PoolCore {
                 }
                 self.touched.insert(id);
             }
-            Record::Candidate(candidate) => self.send_block(&candidate),
+            Record::Block(found) => {
+                if let Some(candidate) = found.candidate {
+                    self.send_block(&candidate, true);
+                }
+            }
             Record::News(event) => {
                 if let Some(event) = self.blocks.turned(&event, self.now) {
                     self.event(event);
                 }
             }
-            Record::Found(_) => {}
         }
     }
 
@@ -146,30 +157,33 @@ impl PoolCore {
         match record {
             Record::Share(share) => {
                 self.board.forget(&share.job, &share.digest);
-                self.reject(share.connection, share.ticket, Reject::NotRecorded);
+                self.reject(share.connection, Some(share.ticket), Reject::NotRecorded);
             }
-            Record::Candidate(candidate) => {
+            Record::Block(found) => {
                 // A block is worth more than its record: it goes out, and is written down as soon as that works.
-                self.send_block(&candidate);
+                if let Some(candidate) = &found.candidate {
+                    self.send_block(candidate, false);
+                }
                 if retry {
-                    self.commit.add(Record::Candidate(candidate));
+                    self.commit.add(Record::Block(found));
                 }
             }
             Record::News(event) if retry => self.commit.add(Record::News(event)),
             Record::News(event) => self.blocks.not_turned(&event),
-            Record::Found(_) => {}
         }
     }
 
-    fn send_block(&mut self, candidate: &Arc<crate::journal::Candidate>) {
+    fn send_block(&mut self, candidate: &Arc<Candidate>, durable: bool) {
         let mut effects = Vec::new();
-        self.blocks.found(candidate, self.now, &mut effects);
+        self.blocks.found(candidate, durable, self.now, &mut effects);
         self.effects.extend(effects);
     }
 
-    fn reject(&mut self, id: ConnectionId, ticket: Ticket, reject: Reject) {
+    fn reject(&mut self, id: ConnectionId, ticket: Option<Ticket>, reject: Reject) {
         self.event(PoolEvent::Rejected { connection: id, reject });
-        if let Some(connection) = self.connections.get_mut(&id) {
+        if let Some(ticket) = ticket
+            && let Some(connection) = self.connections.get_mut(&id)
+        {
             connection.session.answer(ticket, Err(reject));
             self.touched.insert(id);
         }

@@ -31,6 +31,11 @@ impl Sources {
         }
     }
 
+    /// The height of a node's tip, as its latest offer says.
+    pub(super) fn tip(&self, node: NodeId) -> Option<u32> {
+        self.offers.get(&node).map(|template| template.height.saturating_sub(1))
+    }
+
     /// The offer on the longest chain; among equals that of the tip being mined on, then of the node configured first.
     pub(super) fn best(&self, current: Option<&Arc<Template>>) -> Option<&Arc<Template>> {
         let highest = self.offers.values().map(|template| template.height).max()?;

@@ -19,7 +19,7 @@ use super::nodes::Nodes;
 use super::threads::{Command, Hashing, RETRY};
 use crate::account::Account;
 use crate::core::{BatchId, CheckId, ConnectionId, Effect, Input, NodeId, PoolCore, PoolEvent};
-use crate::journal::{Applied, Balance, JournalError};
+use crate::journal::{Applied, Balance, JournalError, RolledUp};
 use crate::node::{BlockStatus, NodeError, Submission};
 use crate::template::Template;
 
@@ -41,8 +41,8 @@ pub(super) enum Message {
     Window(Weight, Result<Vec<(Account, Weight)>, JournalError>),
     LoadWindow(Weight),
     Submitted(Hash256, NodeId, Result<Submission, NodeError>),
-    Observed(Hash256, Option<BlockStatus>),
-    NotObserved(Hash256),
+    Observed(Hash256, Vec<(NodeId, Option<BlockStatus>)>),
+    RolledUp(Result<RolledUp, JournalError>),
     Proposed(NodeId, Result<Option<Submission>, NodeError>),
     Balances(oneshot::Sender<Result<Vec<Balance>, JournalError>>),
     Stop,
@@ -140,11 +140,11 @@ impl Actor {
             Message::Submitted(hash, node, answer) => {
                 self.core.handle(Input::Submitted { hash, answers: vec![(node, answer)] }, now);
             }
-            Message::Observed(hash, status) => {
+            Message::Observed(hash, answers) => {
                 self.nodes.observed(&hash);
-                self.core.handle(Input::Observed { hash, status }, now);
+                self.core.handle(Input::Observed { hash, answers }, now);
             }
-            Message::NotObserved(hash) => self.nodes.observed(&hash),
+            Message::RolledUp(outcome) => self.core.handle(Input::RolledUp { outcome }, now),
             Message::Proposed(node, answer) => self.tell(PoolEvent::LayoutChecked { node, answer }),
             Message::Balances(answer) => self.order(Command::Balances(answer)),
             Message::Stop => {}
@@ -179,6 +179,9 @@ impl Actor {
                     self.persisting = true;
                     self.order(Command::Persist(batch, entries));
                 }
+                Effect::RollUp { keep, at_most } => self.order(Command::RollUp(keep, at_most)),
+                Effect::Pause { connection } => self.let_read(connection, false),
+                Effect::Resume { connection } => self.let_read(connection, true),
                 Effect::LoadWindow { span } => self.order(Command::LoadWindow(span)),
                 Effect::Submit { hash, block } => self.nodes.submit(hash, &block),
                 Effect::Observe { hash } => self.nodes.observe(hash),
@@ -215,6 +218,12 @@ impl Actor {
             tracing::info!(%connection, "a connection that does not read is cut");
             outlet.cut();
             self.core.handle(Input::Disconnected { connection }, self.clock.now());
+        }
+    }
+
+    fn let_read(&self, connection: ConnectionId, may: bool) {
+        if let Some(outlet) = self.outlets.get(&connection) {
+            outlet.let_read(may);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use super::actor::Message;
@@ -25,6 +25,7 @@ const READ: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Outlet {
     pieces: mpsc::Sender<Bytes>,
+    may_read: watch::Sender<bool>,
     task: AbortHandle,
 }
 
@@ -32,6 +33,11 @@ impl Outlet {
     /// Queues a piece; `false` if the connection does not keep up.
     pub(super) fn send(&self, bytes: Bytes) -> bool {
         !matches!(self.pieces.try_send(bytes), Err(mpsc::error::TrySendError::Full(_)))
+    }
+
+    /// Whether to take more from the peer; what it sends meanwhile waits in the network.
+    pub(super) fn let_read(&self, may: bool) {
+        let _ = self.may_read.send(may);
     }
 
     /// Ends the connection without waiting for what is queued.
@@ -63,8 +69,9 @@ pub(super) async fn listen(listener: TcpListener, messages: mpsc::Sender<Message
 /// Starts the task of a connection.
 pub(super) fn start(id: ConnectionId, stream: TcpStream, messages: mpsc::Sender<Message>) -> Outlet {
     let (pieces, output) = mpsc::channel(OUTPUT);
-    let task = tokio::spawn(run(id, stream, messages, output)).abort_handle();
-    Outlet { pieces, task }
+    let (may_read, reading) = watch::channel(true);
+    let task = tokio::spawn(run(id, stream, messages, output, reading)).abort_handle();
+    Outlet { pieces, may_read, task }
 }
 
 async fn run(
@@ -72,11 +79,14 @@ async fn run(
     mut stream: TcpStream,
     messages: mpsc::Sender<Message>,
     mut output: mpsc::Receiver<Bytes>,
+    mut may_read: watch::Receiver<bool>,
 ) {
-    let mut reading = true;
+    let (mut reading, mut steered) = (true, true);
     loop {
+        let open = reading && *may_read.borrow_and_update();
         tokio::select! {
-            ready = stream.readable(), if reading => {
+            changed = may_read.changed(), if steered => steered = changed.is_ok(),
+            ready = stream.readable(), if open => {
                 reading = ready.is_ok() && receive(id, &stream, &messages).await;
                 if !reading && messages.send(Message::Disconnected(id)).await.is_err() {
                     return;

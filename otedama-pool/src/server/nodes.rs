@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::actor::Message;
 use crate::core::NodeId;
 use crate::limits::node::MAX_QUESTIONS;
-use crate::node::{BlockStatus, Node};
+use crate::node::Node;
 
 /// How long the first answer about a block may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -78,30 +78,29 @@ impl Nodes {
         }
     }
 
-    /// Asks all nodes about a block, unless they are being asked; one that has it on its chain outweighs those that do
-    /// not. [`observed`](Self::observed) is to be called with the message.
+    /// Asks all nodes about a block, unless they are being asked. [`observed`](Self::observed) is to be called with the
+    /// message.
     pub(super) fn observe(&mut self, hash: Hash256) {
         if !self.observing.insert(hash) {
             return;
         }
         let (answer, mut answers) = mpsc::channel(self.nodes.len().max(1));
-        for asked in &self.nodes {
+        for (index, asked) in self.nodes.iter().enumerate() {
             let answer = answer.clone();
             asked.observations.ask(Hash256::ZERO, move |node| {
-                let _ = answer.blocking_send(node.block(hash));
+                let _ = answer.blocking_send((NodeId(index), node.block(hash)));
             });
         }
         drop(answer);
         let messages = self.messages.clone();
         tokio::spawn(async move {
-            let (mut best, mut patience) = (None, PATIENCE);
-            let mut message = Message::NotObserved(hash);
-            while let Ok(Some(answer)) = timeout(patience, answers.recv()).await {
+            let (mut said, mut patience) = (Vec::new(), PATIENCE);
+            while let Ok(Some((node, answer))) = timeout(patience, answers.recv()).await {
                 let Ok(status) = answer else { continue };
-                best = deeper(best, status);
-                (message, patience) = (Message::Observed(hash, best), GRACE);
+                said.push((node, status));
+                patience = GRACE;
             }
-            let _ = messages.send(message).await;
+            let _ = messages.send(Message::Observed(hash, said)).await;
         });
     }
 
@@ -196,13 +195,6 @@ impl fmt::Debug for Questions {
     }
 }
 
-fn deeper(one: Option<BlockStatus>, other: Option<BlockStatus>) -> Option<BlockStatus> {
-    match (one, other) {
-        (None, any) | (any, None) => any,
-        (Some(a), Some(b)) => Some(if b.confirmations > a.confirmations { b } else { a }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc as std_mpsc;
@@ -210,7 +202,7 @@ mod tests {
     use otedama_core::{Algorithm, Amount, CompactTarget, UnixTime};
 
     use super::*;
-    use crate::node::{Devnet, DevnetConfig, NodeError, Submission};
+    use crate::node::{BlockStatus, Devnet, DevnetConfig, NodeError, Submission};
     use crate::template::Template;
 
     fn devnet() -> Devnet {
@@ -306,7 +298,10 @@ mod tests {
         let (mut observed, mut submitted) = (Vec::new(), 0);
         while observed.len() < 3 || submitted < 3 {
             match inbox.recv().await.unwrap() {
-                Message::Observed(hash, None) => observed.push(hash.as_internal()[0]),
+                Message::Observed(hash, said) => {
+                    assert_eq!(said, [(NodeId(1), None)]);
+                    observed.push(hash.as_internal()[0]);
+                }
                 Message::Submitted(_, NodeId(1), Ok(Submission::Refused(_))) => submitted += 1,
                 other => panic!("{other:?}"),
             }

@@ -26,7 +26,8 @@ pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// What the journal's thread is asked to do.
 #[derive(Debug)]
 pub(super) enum Command {
-    Persist(BatchId, Vec<Entry>),
+    Persist(BatchId, Arc<[Entry]>),
+    RollUp(Weight, u64),
     LoadWindow(Weight),
     Balances(oneshot::Sender<Result<Vec<Balance>, JournalError>>),
 }
@@ -43,6 +44,7 @@ pub(super) fn journal(
         for command in commands {
             let answer = match command {
                 Command::Persist(batch, entries) => Message::Persisted(batch, journal.append(&entries)),
+                Command::RollUp(keep, at_most) => Message::RolledUp(journal.roll_up(&pool, keep, at_most)),
                 Command::LoadWindow(span) => {
                     Message::Window(span, load_window(journal.as_mut(), &pool, span))
                 }

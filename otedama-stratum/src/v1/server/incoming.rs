@@ -148,19 +148,24 @@ impl Server {
         if self.prefix.is_none() {
             return self.refuse_share(id, None, Reject::NotSubscribed.into());
         }
+        let announced =
+            Announced { extranonce2_len: self.config.extranonce2_len, version_mask: self.version_mask };
         let known = self.worker(&submit.worker);
         let allowed = known.filter(|index| self.workers[*index].allowed == Some(true));
         let Some(worker) = allowed.and_then(|index| u32::try_from(index).ok()).map(WorkerId) else {
-            return self.refuse_share(id, None, Reject::Unauthorized.into());
+            self.refuse_share(id, None, Reject::Unauthorized.into());
+            if let Ok(share) = submit.share(announced) {
+                self.event(ServerEvent::Uncounted { share });
+            }
+            return;
         };
-        let announced =
-            Announced { extranonce2_len: self.config.extranonce2_len, version_mask: self.version_mask };
         let share = match submit.share(announced) {
             Ok(share) => share.by(worker),
             Err(bad) => return self.refuse_share(id, Some(worker), bad),
         };
         if self.answers.waiting() >= self.config.limits.pending_answers {
-            return self.refuse_share(id, Some(worker), Reject::Overloaded.into());
+            self.refuse_share(id, Some(worker), Reject::Overloaded.into());
+            return self.event(ServerEvent::Uncounted { share });
         }
         let ticket = Ticket(self.answers.wait(id, Request::Submit));
         self.event(ServerEvent::Submit { ticket, share });

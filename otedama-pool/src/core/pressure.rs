@@ -1,0 +1,77 @@
+//! How much may be under way, and what happens beyond: connections are not read from, so that no share need be dropped.
+
+use super::PoolCore;
+use super::connection::Connection;
+use super::io::{ConnectionId, Effect};
+
+impl PoolCore {
+    /// Whether a share of this connection is one too many.
+    pub(super) fn is_full(&self, connection: &Connection) -> bool {
+        connection.checking >= self.config.limits.checks_per_connection || self.is_congested()
+    }
+
+    fn is_congested(&self) -> bool {
+        let limits = &self.config.limits;
+        self.checks.len() >= limits.checks || self.commit.backlog() >= limits.backlog
+    }
+
+    /// A share of this connection went off to be hashed.
+    pub(super) fn check_begins(&mut self, id: ConnectionId) {
+        let congested = self.is_congested();
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.checking += 1;
+        let full = congested || connection.checking >= self.config.limits.checks_per_connection;
+        if full && !connection.paused {
+            connection.paused = true;
+            self.paused += 1;
+            self.effects.push_back(Effect::Pause { connection: id });
+        }
+    }
+
+    /// A share of this connection was hashed.
+    pub(super) fn check_ended(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.checking = connection.checking.saturating_sub(1);
+        }
+        if self.paused > 0 && self.is_relieved() {
+            self.resume(id);
+            // The last of many: those that only waited for the others have nothing of their own that would end.
+            if self.checks.is_empty() {
+                self.relieve();
+            }
+        }
+    }
+
+    /// Reads again from everybody who has little under way, if the pool as a whole has.
+    pub(super) fn relieve(&mut self) {
+        if self.paused == 0 || !self.is_relieved() {
+            return;
+        }
+        let mut paused: Vec<_> =
+            self.connections.iter().filter(|(_, c)| c.paused).map(|(id, _)| *id).collect();
+        paused.sort_unstable();
+        for id in paused {
+            self.resume(id);
+        }
+    }
+
+    /// A paused connection is gone.
+    pub(super) fn forget_pause(&mut self, connection: &Connection) {
+        self.paused -= usize::from(connection.paused);
+    }
+
+    fn resume(&mut self, id: ConnectionId) {
+        let half = self.config.limits.checks_per_connection / 2;
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if connection.paused && connection.checking <= half {
+            connection.paused = false;
+            self.paused -= 1;
+            self.effects.push_back(Effect::Resume { connection: id });
+        }
+    }
+
+    fn is_relieved(&self) -> bool {
+        let limits = &self.config.limits;
+        self.checks.len() <= limits.checks / 2 && self.commit.backlog() <= limits.backlog / 2
+    }
+}
