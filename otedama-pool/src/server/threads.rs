@@ -67,12 +67,12 @@ fn load_window(
     span: Weight,
 ) -> Result<Vec<(Account, Weight)>, JournalError> {
     let (mut shares, mut total) = (Vec::new(), Weight::ZERO);
-    journal.shares(pool, &mut |share| {
+    journal.weights(pool, &mut |account, weight| {
         if total >= span {
             return ControlFlow::Break(());
         }
-        total = total.saturating_add(share.weight);
-        shares.push((share.account.clone(), share.weight));
+        total = total.saturating_add(weight);
+        shares.push((account.clone(), weight));
         ControlFlow::Continue(())
     })?;
     Ok(shares)

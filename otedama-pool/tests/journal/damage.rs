@@ -158,7 +158,7 @@ fn a_changed_record_is_named() {
         ("UPDATE lives SET rolled = 0", "life 1"),
         ("UPDATE pools SET name = 'mine' WHERE id = 1", "pool 1"),
         ("UPDATE accounts SET name = 'mine' WHERE id = 1", "account 1"),
-        ("UPDATE workers SET account = 2 WHERE id = 1", "worker 1"),
+        ("UPDATE workers SET name = 'mine' WHERE id = 1", "worker 1"),
         ("UPDATE totals SET live_shares = 1 WHERE pool = 1", "totals of pool 1"),
         ("UPDATE rolled SET shares = 99 WHERE account = 1", "sum of account 1 on day 19675"),
         ("UPDATE blocks SET height = 1 WHERE id = 2", &block(2)),

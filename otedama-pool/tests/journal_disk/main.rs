@@ -92,7 +92,7 @@ impl World {
         *next += count;
         if self.random.one_in(4) {
             self.blocks += 1;
-            let size = usize::try_from(1 + self.random.below(900_000)).unwrap();
+            let size = usize::try_from(1 + self.random.below(400_000)).unwrap();
             entries.extend(block(life, self.blocks, size));
         }
         entries
