@@ -5,11 +5,13 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use otedama_core::{Algorithm, Amount, CompactTarget, Factor, Hash256, Moment, Now, Target, UnixTime};
+use otedama_core::{
+    Algorithm, Amount, CompactTarget, Factor, Hash256, Moment, Now, Target, UnixTime, Weight,
+};
 use otedama_hash::Verifier;
 use otedama_pool::core::{BatchId, ConnectionId, CoreConfig, Effect, Input, NodeId, PoolCore};
 use otedama_pool::job::{Layout, Payout};
-use otedama_pool::journal::{Applied, Entry, Journal, JournalError, Sqlite};
+use otedama_pool::journal::{Applied, Entry, Journal, JournalError, RolledUp, Sqlite};
 use otedama_pool::scheme::{Pplns, Scheme as _};
 use otedama_pool::{Account, PoolName, Template, TemplateTransaction};
 
@@ -32,6 +34,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) enum Message {
     Received(u64, String),
     Persisted(BatchId, Result<Vec<Applied>, JournalError>),
+    RolledUp(Result<RolledUp, JournalError>),
+}
+
+/// What the journal's thread is asked to do.
+enum Order {
+    Persist(BatchId, Arc<[Entry]>),
+    RollUp(Weight, u64),
 }
 
 /// The core and what is around it.
@@ -39,7 +48,7 @@ pub(super) struct Shell {
     core: PoolCore,
     verifier: Verifier,
     origin: Instant,
-    journal: Sender<(BatchId, Arc<[Entry]>)>,
+    journal: Sender<Order>,
     _thread: JoinHandle<()>,
     /// What was sent, and when.
     sent: Vec<(Instant, u64, bytes::Bytes)>,
@@ -55,10 +64,14 @@ impl Shell {
         let life = journal.begin()?;
         let origin = Instant::now();
         let core = PoolCore::new(config()?, life, Vec::new(), now(origin));
-        let (sender, orders) = mpsc::channel::<(BatchId, Arc<[Entry]>)>();
+        let (sender, orders) = mpsc::channel();
         let thread = thread::Builder::new().name("journal".into()).spawn(move || {
-            for (batch, entries) in orders {
-                if inbox.send(Message::Persisted(batch, journal.append(&entries))).is_err() {
+            for order in orders {
+                let answer = match order {
+                    Order::Persist(batch, entries) => Message::Persisted(batch, journal.append(&entries)),
+                    Order::RollUp(keep, most) => Message::RolledUp(journal.roll_up(&pool(), keep, most)),
+                };
+                if inbox.send(answer).is_err() {
                     return;
                 }
             }
@@ -158,6 +171,7 @@ impl Shell {
                 outcome.as_ref().map_err(ToString::to_string)?;
                 self.core.handle(Input::Persisted { batch, outcome }, now);
             }
+            Message::RolledUp(outcome) => self.core.handle(Input::RolledUp { outcome }, now),
         }
         Ok(())
     }
@@ -180,7 +194,10 @@ impl Shell {
                 }
                 Effect::Persist { batch, entries } => {
                     // A thread that has ended gives no answer, which ends the run.
-                    let _ = self.journal.send((batch, entries));
+                    let _ = self.journal.send(Order::Persist(batch, entries));
+                }
+                Effect::RollUp { keep, at_most } => {
+                    let _ = self.journal.send(Order::RollUp(keep, at_most));
                 }
                 Effect::LoadWindow { .. } => {
                     let shares = Vec::new();
@@ -194,6 +211,10 @@ impl Shell {
         }
         Ok(())
     }
+}
+
+fn pool() -> PoolName {
+    PoolName::new("default")
 }
 
 fn now(origin: Instant) -> Now {
@@ -231,7 +252,7 @@ fn config() -> Result<CoreConfig, Failure> {
     };
     let script: Arc<[u8]> = Arc::from([0x51; 34]);
     let payouts = move |name: &str| Some(Payout { account: Account::new(name), script: script.clone() });
-    let mut config = CoreConfig::new(PoolName::new("default"), layout, Arc::new(scheme), 100, payouts);
+    let mut config = CoreConfig::new(pool(), layout, Arc::new(scheme), 100, payouts);
     config.vardiff.start = Some(Target::MAX);
     config.vardiff.hardest = Target::MAX;
     Ok(config)

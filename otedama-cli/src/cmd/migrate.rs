@@ -50,8 +50,7 @@ fn status(store: &Store, json: bool) -> Result<String, Failure> {
         );
     }
     Ok(if found < current {
-        let steps = steps(&(found + 1..=current).collect::<Vec<_>>());
-        format!("{path}: version {found}, `otedama migrate up` would run {steps} to {current}")
+        format!("{path}: version {found}, `otedama migrate up` would bring it to {current}")
     } else if found == current {
         format!("{path}: version {found}, nothing to do")
     } else {
@@ -69,11 +68,6 @@ fn up(store: &Store, json: bool) -> Result<String, Failure> {
     } else if ran.is_empty() {
         format!("{path}: version {found}, nothing to do")
     } else {
-        format!("{path}: ran {}, now version {found}", steps(&ran))
+        format!("{path}: brought to version {found}")
     })
-}
-
-fn steps(numbers: &[i64]) -> String {
-    let list: Vec<_> = numbers.iter().map(ToString::to_string).collect();
-    format!("step{} {}", if numbers.len() == 1 { "" } else { "s" }, list.join(", "))
 }
