@@ -127,6 +127,9 @@ impl Journal for Memory {
     }
 }
 
+/// Shares and their weight by account and day.
+type Totals = BTreeMap<(Account, u64), (u64, Weight)>;
+
 #[derive(Debug, Default)]
 struct Store {
     boot: u32,
@@ -135,7 +138,7 @@ struct Store {
     last: HashMap<Life, u64>,
     /// The highest of each life that was rolled up.
     rolled: HashMap<Life, u64>,
-    totals: HashMap<PoolName, BTreeMap<(Account, u64), (u64, Weight)>>,
+    totals: HashMap<PoolName, Totals>,
     blocks: Vec<Block>,
     books: HashMap<PoolName, Books>,
     failures: VecDeque<Failure>,

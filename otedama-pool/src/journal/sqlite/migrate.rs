@@ -9,7 +9,8 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::super::{BlockEvent, Candidate, Entry, JournalError, Life, Progress, ShareKey, ShareRecord};
 use super::fault::{Fault, committing, damaged, natural};
-use super::names::{LifeRow, Names, add_life};
+use super::lives::{LifeRow, add_life, lives};
+use super::names::Names;
 use super::{append, blocks, books, file, verify};
 use crate::account::{Account, PoolName};
 use crate::ledger::{LedgerAccount, Transaction, booking};
@@ -137,7 +138,7 @@ impl<'a> Step<'a> {
 
     fn shares(&mut self) -> Result<(), Fault> {
         let connection = self.connection;
-        let lives = super::names::lives(connection)?;
+        let lives = lives(connection)?;
         let workers = workers(connection)?;
         let sql = "SELECT id, worker, weight, digest, height, time FROM v1_shares ORDER BY id";
         let mut select = connection.prepare(sql)?;

@@ -21,11 +21,13 @@ mod copy;
 mod directory;
 mod fault;
 mod file;
+mod lives;
 mod lock;
 mod migrate;
 mod names;
 mod pack;
 mod records;
+mod segments;
 mod shares;
 mod snapshot;
 #[cfg(test)]
@@ -120,7 +122,7 @@ impl Sqlite {
         let report = backup.verify(progress)?;
         if report.is_clean() {
             copy::copy(&backup.connection, to, progress, |connection| {
-                names::begin(connection, AHEAD - 1).map(drop)
+                lives::begin(connection, AHEAD - 1).map(drop)
             })?;
         }
         Ok(report)
@@ -186,7 +188,7 @@ fn append(connection: &Connection, names: &mut Names, entries: &[Entry]) -> Resu
 
 impl Journal for Sqlite {
     fn begin(&mut self) -> Result<Life, JournalError> {
-        self.transact(|connection, _| names::begin(connection, 0))
+        self.transact(|connection, _| lives::begin(connection, 0))
     }
 
     fn append(&mut self, entries: &[Entry]) -> Result<Vec<Applied>, JournalError> {

@@ -8,10 +8,11 @@ use rusqlite::{Connection, Row, params};
 use super::super::{JournalError, RolledUp, ShareTotal};
 use super::directory::Directory;
 use super::fault::{Fault, damaged, natural};
-use super::names::{find_pool, set_rolled};
+use super::lives::set_rolled;
+use super::names::find_pool;
 use super::pack::Unpacked;
 use super::records::{Checksum, Sum, kind};
-use super::shares::{COLUMNS, Segment};
+use super::segments::{COLUMNS, Segment};
 use crate::account::PoolName;
 
 /// Seconds of a day.
@@ -217,8 +218,11 @@ fn checksum(key: [i64; 3], sum: Tally) -> i64 {
     head.bytes(&sum.weight.to_bytes()).finish()
 }
 
+/// Day, account and sum.
+type Rolled = (i64, i64, Tally);
+
 /// A row of sums as day, account and sum, with its checksum right.
-fn read(row: &Row<'_>, pool: i64) -> Result<(i64, i64, Tally), Fault> {
+fn read(row: &Row<'_>, pool: i64) -> Result<Rolled, Fault> {
     let (day, account): (i64, i64) = (row.get(0)?, row.get(1)?);
     let sum = Tally { shares: row.get(2)?, weight: Sum::from_bytes(row.get(3)?) };
     if checksum([pool, day, account], sum) == row.get::<_, i64>(4)? {
@@ -232,7 +236,7 @@ fn read(row: &Row<'_>, pool: i64) -> Result<(i64, i64, Tally), Fault> {
 pub(super) fn each_rolled(
     connection: &Connection,
     pool: i64,
-    visit: &mut dyn FnMut(Result<(i64, i64, Tally), Fault>) -> Result<(), Fault>,
+    visit: &mut dyn FnMut(Result<Rolled, Fault>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let sql = "SELECT day, account, shares, weight, checksum FROM rolled WHERE pool = ?1";
     let mut select = connection.prepare_cached(sql)?;

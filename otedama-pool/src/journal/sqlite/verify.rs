@@ -8,10 +8,11 @@ use super::super::{BlockState, Finding, JournalError, PoolReport, Progress, Repo
 use super::blocks::{self, Block};
 use super::directory::Directory;
 use super::fault::{Fault, damaged};
-use super::names::{each_life, name_checksum};
+use super::lives::each_life;
+use super::names::name_checksum;
 use super::pack::Unpacked;
 use super::records::kind;
-use super::shares::{COLUMNS, Segment};
+use super::segments::{COLUMNS, Segment};
 use super::totals::{self, Tally, Totals};
 use super::{books, file};
 use crate::account::PoolName;
@@ -119,7 +120,7 @@ impl<'a> Audit<'a> {
 
     fn step(&mut self) {
         self.at.done += 1;
-        if self.at.done % 64 == 0 {
+        if self.at.done.is_multiple_of(64) {
             (self.progress)(self.at);
         }
     }
