@@ -218,14 +218,14 @@ fn run(seeds: std::ops::Range<u64>, with_faults: bool) -> (u64, u64, u64) {
 
 #[test]
 fn what_was_acknowledged_survives_a_loss_of_power() {
-    let (_, _, acknowledged) = run(0..150, false);
-    assert!(acknowledged > 50_000, "{acknowledged}");
+    let (_, _, acknowledged) = run(0..70, false);
+    assert!(acknowledged > 20_000, "{acknowledged}");
 }
 
 #[test]
 fn what_was_acknowledged_survives_a_disk_that_fails() {
-    let (failures, unknown, acknowledged) = run(1000..1150, true);
-    assert!(failures > 200 && unknown > 50 && acknowledged > 50_000, "{failures} {unknown} {acknowledged}");
+    let (failures, unknown, acknowledged) = run(1000..1070, true);
+    assert!(failures > 90 && unknown > 20 && acknowledged > 20_000, "{failures} {unknown} {acknowledged}");
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn a_full_or_read_only_disk_is_an_error_and_no_end() {
 #[test]
 fn a_flipped_byte_on_the_disk_is_found_or_harmless() {
     let mut found = 0;
-    for seed in 0..150 {
+    for seed in 0..80 {
         let folder = tempfile::tempdir().unwrap();
         let mut world = World::new(folder.path(), seed);
         world.live(6, false);
@@ -283,5 +283,5 @@ fn a_flipped_byte_on_the_disk_is_found_or_harmless() {
             world.check(&format!("seed {seed}"));
         }
     }
-    assert!(found > 10, "{found}");
+    assert!(found > 4, "{found}");
 }

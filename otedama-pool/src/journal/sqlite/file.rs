@@ -1,5 +1,8 @@
 //! The file of a journal: what it is, and how it is written.
 
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,11 +16,14 @@ const APPLICATION: i64 = 0x4f74_6564;
 /// The format that is written, and the only one that is read.
 pub(super) const VERSION: i64 = 2;
 pub(super) const SCHEMA: &str = include_str!("schema.sql");
+/// Bytes of a log that are read at once.
+const LOG_PIECE: usize = 1 << 20;
 /// How long a writer waits for a reader that blocks it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Opens the database, checks that it is a journal of this version, or makes it one if it is new.
 pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
+    settle_log(path).map_err(|error| JournalError::Storage(format!("{}: {error}", path.display())))?;
     let mut connection = connect(path)?;
     let version = version(&connection, path)?;
     if let Some(version) = version {
@@ -28,6 +34,32 @@ pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
         create(&mut connection)?;
     }
     Ok(connection)
+}
+
+/// Writes a log that was left behind once more as it is read, and syncs it.
+///
+/// If a sync failed in the life before, the page cache may show more of the log than the disk has, and would never
+/// write it of its own accord. What this life builds on must be on the disk. The bytes stay what they are, so neither
+/// a crash half-way nor a reader takes notice.
+fn settle_log(path: &Path) -> io::Result<()> {
+    let mut name = OsString::from(path);
+    name.push("-wal");
+    let mut log = match OpenOptions::new().read(true).write(true).open(name) {
+        Ok(log) => log,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let mut piece = vec![0; LOG_PIECE];
+    loop {
+        let at = log.stream_position()?;
+        let length = log.read(&mut piece)?;
+        let Some(read) = piece.get(..length).filter(|read| !read.is_empty()) else { break };
+        log.seek(io::SeekFrom::Start(at))?;
+        log.write_all(read)?;
+    }
+    log.sync_all()
 }
 
 /// Opens the database to be written, whatever it is, without touching it.

@@ -200,8 +200,7 @@ impl Journal for Sqlite {
 
     fn roll_up(&mut self, pool: &PoolName, keep: Weight, at_most: u64) -> Result<RolledUp, JournalError> {
         let rolled = self.transact(|connection, _| totals::roll_up(connection, pool, keep, at_most))?;
-        // What is known of lives has changed.
-        self.names.clear();
+        self.names.forget_lives();
         Ok(rolled)
     }
 

@@ -52,6 +52,11 @@ impl Names {
         *self = Self::default();
     }
 
+    /// Forgets how far lives have come, which a roll-up changes.
+    pub(super) fn forget_lives(&mut self) {
+        self.lives.clear();
+    }
+
     /// The number of the pool, new if need be.
     pub(super) fn pool(&mut self, connection: &Connection, pool: &PoolName) -> Result<i64, Fault> {
         Ok(self.pool_entry(connection, pool)?.id)
