@@ -13,6 +13,8 @@ pub mod node;
 pub mod scheme;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod template;
 pub mod testkit;
 mod user;

@@ -3,6 +3,7 @@
 #[cfg(feature = "sqlite")]
 pub(crate) mod backup;
 pub(crate) mod bench;
+pub(crate) mod chaos;
 pub(crate) mod config;
 #[cfg(all(feature = "server", feature = "sqlite"))]
 pub(crate) mod demo;

@@ -140,7 +140,7 @@ impl Blocks {
     }
 
     /// What the nodes say of a block; the event to write down if that changes its fate.
-    pub(super) fn observed(&mut self, hash: &Hash256, votes: Votes, now: Now) -> Option<BlockEvent> {
+    pub(super) fn observed(&mut self, hash: &Hash256, votes: &Votes, now: Now) -> Option<BlockEvent> {
         let tracked = self.tracked.get_mut(hash).filter(|tracked| tracked.durable && !tracked.turning)?;
         let unheard_of = !votes.heard_of && tracked.record.state == BlockState::Found;
         if unheard_of && (votes.burial == 0 || tracked.looks < LOOKS_BEFORE_RESUBMISSION) {

@@ -14,6 +14,8 @@ use crate::scheme::{Payee, Scheme, ShareWindow};
 
 /// How long a journal that failed is left alone.
 const REST: Duration = Duration::from_secs(1);
+/// How long a block waits for the journal.
+const BLOCK_PATIENCE: Duration = Duration::from_millis(500);
 /// Records in one batch at most; the rest waits for the next.
 const BATCH: usize = 4096;
 
@@ -47,6 +49,8 @@ pub(super) struct Found {
     pub(super) block: Box<[u8]>,
     /// Made anew for every batch that the block is tried in: the window may have changed since.
     pub(super) candidate: Option<Arc<Candidate>>,
+    /// When it leaves for the nodes although it is not written down; `None` once it has left.
+    pub(super) leaves_at: Option<Moment>,
 }
 
 /// What the split of a block depends on besides the window.
@@ -67,6 +71,8 @@ pub(super) struct Commit {
     batches: u64,
     waiting: Vec<Record>,
     in_flight: Option<InFlight>,
+    /// Blocks among both that have not left yet.
+    blocks_held: usize,
     rest_until: Option<Moment>,
 }
 
@@ -84,9 +90,9 @@ struct InFlight {
 
 impl Commit {
     pub(super) fn new(terms: Terms, life: Life) -> Self {
-        let (sequence, batches, rest_until) = (0, 0, None);
-        let window = ShareWindow::default();
-        Self { terms, life, window, sequence, batches, waiting: Vec::new(), in_flight: None, rest_until }
+        let (sequence, batches, blocks_held, rest_until) = (0, 0, 0, None);
+        let (window, waiting, in_flight) = (ShareWindow::default(), Vec::new(), None);
+        Self { terms, life, window, sequence, batches, waiting, in_flight, blocks_held, rest_until }
     }
 
     /// Takes in the shares of earlier lives, newest first.
@@ -104,6 +110,55 @@ impl Commit {
 
     pub(super) fn add(&mut self, record: Record) {
         self.waiting.push(record);
+    }
+
+    /// Adds a block that was found now.
+    pub(super) fn add_block(&mut self, found: Found, now: Now) {
+        let leaves_at = Some(now.moment.plus(BLOCK_PATIENCE));
+        self.blocks_held += 1;
+        self.waiting.push(Record::Block(Found { leaves_at, ..found }));
+    }
+
+    /// When the next block leaves although it is not written down.
+    pub(super) fn block_timeout(&self) -> Option<Moment> {
+        if self.blocks_held == 0 {
+            return None;
+        }
+        let flying = self.in_flight.iter().flat_map(|flight| &flight.records);
+        let held = |record: &Record| match record {
+            Record::Block(found) => found.leaves_at,
+            Record::Share(_) | Record::News(_) => None,
+        };
+        flying.chain(&self.waiting).filter_map(held).min()
+    }
+
+    /// The blocks that have waited long enough, with the split that they would have now.
+    pub(super) fn overdue(&mut self, now: Now) -> Vec<Arc<Candidate>> {
+        if self.block_timeout().is_none_or(|due| due > now.moment) {
+            return Vec::new();
+        }
+        let mut leaving = Vec::new();
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let mut in_flight = self.in_flight.take();
+        let flying = in_flight.iter_mut().flat_map(|flight| &mut flight.records);
+        for record in flying.chain(&mut waiting) {
+            if let Record::Block(found) = record
+                && found.leaves_at.take_if(|at| *at <= now.moment).is_some()
+            {
+                let candidate = found.candidate.clone();
+                leaving.push(candidate.unwrap_or_else(|| Arc::new(self.candidate(found, now.unix))));
+            }
+        }
+        self.blocks_held -= leaving.len();
+        (self.waiting, self.in_flight) = (waiting, in_flight);
+        leaving
+    }
+
+    /// A block leaves, for whatever reason.
+    pub(super) fn leaves(&mut self, found: &mut Found) {
+        if found.leaves_at.take().is_some() {
+            self.blocks_held -= 1;
+        }
     }
 
     /// Records that wait or are on their way.
@@ -151,6 +206,7 @@ impl Commit {
     /// The records of the batch that was written down.
     pub(super) fn done(&mut self, batch: BatchId) -> Option<Vec<Record>> {
         let flight = self.in_flight.take_if(|flight| flight.batch == batch)?;
+        self.window.keep();
         self.rest_until = None;
         Some(flight.records)
     }
@@ -164,11 +220,16 @@ impl Commit {
         flight.in_doubt = true;
         flight.was_in_doubt = true;
         self.rest_until = Some(now.moment.plus(REST));
-        let candidate = |record: &Record| match record {
-            Record::Block(found) => found.candidate.clone(),
-            Record::Share(_) | Record::News(_) => None,
-        };
-        flight.records.iter().filter_map(candidate).collect()
+        let mut leaving = Vec::new();
+        for record in &mut flight.records {
+            if let Record::Block(found) = record
+                && found.leaves_at.take().is_some()
+            {
+                self.blocks_held -= 1;
+                leaving.extend(found.candidate.clone());
+            }
+        }
+        leaving
     }
 
     /// Whether this batch may be there although the journal said that the last attempt failed.
@@ -202,7 +263,7 @@ impl Commit {
 
     fn share(&mut self, share: &AcceptedShare, time: UnixTime) -> ShareRecord {
         let span = self.terms.scheme.span(share.job.body.network_target());
-        self.window.push(&share.account, share.weight, span);
+        self.window.push_for_now(&share.account, share.weight, span);
         self.sequence += 1;
         ShareRecord {
             key: ShareKey { node: self.life.node, boot: self.life.boot, sequence: self.sequence },

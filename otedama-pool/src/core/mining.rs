@@ -136,7 +136,7 @@ impl PoolCore {
     pub(super) fn observed(&mut self, hash: &Hash256, answers: &[(NodeId, Option<BlockStatus>)]) {
         let Some(height) = self.blocks.height(hash) else { return };
         let Some(votes) = Votes::count(answers, height, &self.sources) else { return };
-        if let Some(event) = self.blocks.observed(hash, votes, self.now) {
+        if let Some(event) = self.blocks.observed(hash, &votes, self.now) {
             self.commit.add(super::commit::Record::News(event));
         }
     }

@@ -42,7 +42,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// [`poll_timeout`](Self::poll_timeout) for the moment at which [`Input::Timeout`] is due.
 ///
 /// A share is judged in `shares.rs`. It is answered "accepted" only after the journal has said that it is durable, and
-/// a block leaves for the nodes only after it was written down, unless the journal fails: then it leaves all the same.
+/// a block leaves for the nodes once it was written down, or when the journal fails or takes longer than half a second.
 #[derive(Debug)]
 pub struct PoolCore {
     config: CoreConfig,
@@ -149,7 +149,8 @@ impl PoolCore {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
         let alarm = self.alarms.peek().map(|Reverse((moment, _))| *moment);
-        [alarm, self.blocks.timeout(), self.commit.timeout()].into_iter().flatten().min()
+        let (blocks, journal) = (self.blocks.timeout(), self.commit.timeout());
+        [alarm, blocks, journal, self.commit.block_timeout()].into_iter().flatten().min()
     }
 
     /// How many miners are connected.
@@ -212,6 +213,7 @@ impl PoolCore {
             self.alarms.pop();
             self.alarm(id, moment);
         }
+        self.send_overdue_blocks();
         let mut effects = Vec::new();
         self.blocks.look(self.now, &mut effects);
         self.effects.extend(effects);

@@ -91,8 +91,9 @@ impl PoolCore {
             return;
         }
         let (account, name) = (worker.payout.account.clone(), Arc::clone(&worker.name));
-        let (job, candidate) = (Arc::clone(&sent.board), None);
-        self.commit.add(Record::Block(Found { hash, account, worker: name, job, block, candidate }));
+        let (job, candidate, leaves_at) = (Arc::clone(&sent.board), None, None);
+        let found = Found { hash, account, worker: name, job, block, candidate, leaves_at };
+        self.commit.add_block(found, self.now);
     }
 
     /// The journal has spoken: only now is a share accepted, only now does a block leave.
@@ -140,7 +141,8 @@ impl PoolCore {
                 }
                 self.touched.insert(id);
             }
-            Record::Block(found) => {
+            Record::Block(mut found) => {
+                self.commit.leaves(&mut found);
                 if let Some(candidate) = found.candidate {
                     self.send_block(&candidate, true);
                 }
@@ -159,7 +161,8 @@ impl PoolCore {
                 self.board.forget(&share.job, &share.digest);
                 self.reject(share.connection, Some(share.ticket), Reject::NotRecorded);
             }
-            Record::Block(found) => {
+            Record::Block(mut found) => {
+                self.commit.leaves(&mut found);
                 // A block is worth more than its record: it goes out, and is written down as soon as that works.
                 if let Some(candidate) = &found.candidate {
                     self.send_block(candidate, false);
@@ -170,6 +173,13 @@ impl PoolCore {
             }
             Record::News(event) if retry => self.commit.add(Record::News(event)),
             Record::News(event) => self.blocks.not_turned(&event),
+        }
+    }
+
+    /// Blocks that the journal keeps waiting leave without it.
+    pub(super) fn send_overdue_blocks(&mut self) {
+        for candidate in self.commit.overdue(self.now) {
+            self.send_block(&candidate, false);
         }
     }
 

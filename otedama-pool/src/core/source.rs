@@ -31,9 +31,9 @@ impl Sources {
         }
     }
 
-    /// The height of a node's tip, as its latest offer says.
-    pub(super) fn tip(&self, node: NodeId) -> Option<u32> {
-        self.offers.get(&node).map(|template| template.height.saturating_sub(1))
+    /// The heights of the nodes' tips, as their latest offers say.
+    pub(super) fn tips(&self) -> impl Iterator<Item = (NodeId, u32)> {
+        self.offers.iter().map(|(node, template)| (*node, template.height.saturating_sub(1)))
     }
 
     /// The offer on the longest chain; among equals that of the tip being mined on, then of the node configured first.

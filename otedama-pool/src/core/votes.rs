@@ -1,65 +1,67 @@
 //! What several nodes say of a block, as one observation.
 
+use std::collections::BTreeMap;
+
 use super::io::NodeId;
 use super::source::Sources;
 use crate::ledger::Observation;
 use crate::node::BlockStatus;
 
 /// The votes on one block, counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Votes {
-    /// What it comes to.
-    pub(super) seen: Seen,
+    /// Confirmations as each voter that answered sees them, the most first; `None` off its best chain.
+    depths: Vec<Option<u32>>,
+    /// How many nodes there are that offer templates or answer.
+    electorate: usize,
     /// Whether any node has heard of the block.
     pub(super) heard_of: bool,
-    /// How deep the height of the block is buried for more than half of the voters.
+    /// How deep the height of the block is buried for more than half of the electorate.
     pub(super) burial: u32,
 }
 
-/// The depth of a block by majority, without the maturity that says what it means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seen {
-    /// Confirmations that at least half of the voters see; `None` if fewer have it on their best chain.
-    half: Option<u32>,
-    /// Confirmations that more than half of the voters see.
-    most: Option<u32>,
-}
-
 impl Votes {
-    /// Counts the answers about a block of this height. A node whose tip is known to be below it cannot say anything
-    /// and has no vote, unless nobody has one otherwise. `None` without answers.
+    /// Counts the answers about a block of this height. A node whose tip is below it cannot miss the block, so it has no
+    /// vote, unless nobody has one otherwise. `None` without answers.
     pub(super) fn count(
         answers: &[(NodeId, Option<BlockStatus>)],
         height: u32,
         sources: &Sources,
     ) -> Option<Self> {
-        let informed = |node: NodeId| sources.tip(node).is_some_and(|tip| tip >= height);
-        let anybody = answers.iter().any(|(node, _)| informed(*node));
-        let voters: Vec<_> = answers.iter().filter(|(node, _)| !anybody || informed(*node)).collect();
-        let mut depths: Vec<_> =
-            voters.iter().map(|(_, status)| status.and_then(|status| status.confirmations)).collect();
-        let mut burials: Vec<_> = voters
-            .iter()
-            .map(|(node, _)| sources.tip(*node).map_or(0, |tip| (tip + 1).saturating_sub(height)))
-            .collect();
-        // Deepest first: what the voter at the middle sees, all before it see as well.
+        let mut tips: BTreeMap<_, _> = answers.iter().map(|(node, _)| (*node, 0)).collect();
+        tips.extend(sources.tips());
+        let depth = |status: &Option<BlockStatus>| status.and_then(|status| status.confirmations);
+        let reaches = |node: &NodeId| tips.get(node).is_some_and(|tip| *tip >= height);
+        let informed = |(node, status): &&(NodeId, _)| depth(status).is_some() || reaches(node);
+        let anybody = answers.iter().any(|answer| informed(&answer));
+        let votes = answers.iter().filter(|answer| !anybody || informed(answer));
+        let mut depths: Vec<_> = votes.map(|(_, status)| depth(status)).collect();
+        let mut burials: Vec<_> = tips.values().map(|tip| (tip + 1).saturating_sub(height)).collect();
+        // The most first: what the one in the middle sees, all before it see as well.
         depths.sort_unstable_by(|a, b| b.cmp(a));
         burials.sort_unstable_by(|a, b| b.cmp(a));
-        let (half, most) = (depths.len().div_ceil(2).checked_sub(1)?, depths.len() / 2);
-        let seen = Seen { half: *depths.get(half)?, most: *depths.get(most)? };
+        let burial = *burials.get(burials.len() / 2)?;
         let heard_of = answers.iter().any(|(_, status)| status.is_some());
-        Some(Self { seen, heard_of, burial: *burials.get(most)? })
+        (!depths.is_empty()).then_some(Self { depths, electorate: burials.len(), heard_of, burial })
     }
 
-    /// What it means. One node in two is enough to credit a block for the time being and to keep it from being given
-    /// up; it takes more than half to make a credit final.
-    pub(super) fn observation(self, maturity: u32) -> Observation {
-        if self.seen.most.is_some_and(|depth| depth >= maturity) {
+    /// What it means. Of those that answered, every other one is enough to credit a block for the time being. What
+    /// cannot be taken back, a credit for good or giving the block up, takes more than half of all nodes that are there,
+    /// whether or not they answered or are behind.
+    pub(super) fn observation(&self, maturity: u32) -> Observation {
+        let most = |seen: &dyn Fn(&Option<u32>) -> bool| {
+            2 * self.depths.iter().filter(|depth| seen(depth)).count() > self.electorate
+        };
+        if most(&|depth| depth.is_some_and(|depth| depth >= maturity)) {
             return Observation::Mature;
         }
-        // A minority's depth counts as being on the chain, however deep.
-        let half = self.seen.half.map(|depth| depth.min(maturity.saturating_sub(1)));
-        Observation::of_depth(half, self.burial, maturity)
+        let middle = self.depths.len().div_ceil(2).saturating_sub(1);
+        match self.depths.get(middle) {
+            // A minority's depth counts as being on the chain, however deep.
+            Some(Some(_)) => Observation::OnChain,
+            _ if !most(&|depth| depth.is_none()) => Observation::OffChain,
+            _ => Observation::of_depth(None, self.burial, maturity),
+        }
     }
 }
 
@@ -120,8 +122,26 @@ mod tests {
     }
 
     #[test]
+    fn who_does_not_answer_keeps_others_from_deciding_for_good() {
+        let depth = |confirmations| Some(BlockStatus { height: 100, confirmations });
+        let sources = sources(&[109, 109, 109]);
+        let seen = |answers: &[(NodeId, Option<BlockStatus>)]| {
+            Votes::count(answers, 100, &sources).unwrap().observation(MATURITY)
+        };
+        assert_eq!(seen(&[(NodeId(0), depth(Some(10)))]), Observation::OnChain);
+        assert_eq!(seen(&[(NodeId(0), None)]), Observation::OffChain);
+        let two = [(NodeId(0), depth(Some(10))), (NodeId(2), depth(Some(10)))];
+        assert_eq!(seen(&two), Observation::Mature);
+        assert_eq!(seen(&[(NodeId(0), None), (NodeId(2), depth(None))]), Observation::GivenUp);
+    }
+
+    #[test]
     fn who_is_behind_has_no_vote() {
-        assert_eq!(observed(&[(109, Some(10)), (99, None), (50, None)]), Observation::Mature);
+        assert_eq!(observed(&[(102, Some(3)), (99, None), (50, None)]), Observation::OnChain);
+        assert_eq!(observed(&[(99, Some(1)), (99, None), (99, None)]), Observation::OnChain, "a newer tip");
+        assert_eq!(observed(&[(109, Some(10)), (99, None), (50, None)]), Observation::OnChain, "not alone");
+        assert_eq!(observed(&[(109, Some(10)), (109, Some(10)), (50, None)]), Observation::Mature);
+        assert_eq!(observed(&[(109, None), (50, None), (50, None)]), Observation::OffChain, "not alone");
         assert_eq!(observed(&[(99, None), (99, None)]), Observation::OffChain);
     }
 

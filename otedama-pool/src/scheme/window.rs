@@ -40,13 +40,36 @@ struct Packed {
 }
 
 impl ShareWindow {
-    /// Adds the newest share. From now on `span`, counted back from it, matters.
+    /// Adds the newest share. From now on `span`, counted back from it, matters, and what lies behind the reserve is
+    /// gone.
     pub fn push(&mut self, account: &Account, weight: Weight, span: Weight) {
+        self.push_for_now(account, weight, span);
+        self.keep();
+    }
+
+    /// Adds the newest share as long as it is not known whether it will stay: everything can be taken back with
+    /// [`pop_newest`](Self::pop_newest) until [`keep`](Self::keep) is called.
+    pub fn push_for_now(&mut self, account: &Account, weight: Weight, span: Weight) {
         if let Some(share) = self.pack(account, weight) {
             self.shares.push_back(share);
             self.enter(share);
         }
         self.settle(span);
+    }
+
+    /// All shares stay: drops what lies behind the reserve.
+    pub fn keep(&mut self) {
+        while let Some(share) = self.shares.front().copied().filter(|_| self.outside > 0) {
+            let left = self.total.saturating_sub(self.weight(share));
+            if left < reserve(self.span) {
+                break;
+            }
+            self.shares.pop_front();
+            self.outside -= 1;
+            self.total = left;
+            self.accounts.release(share.account);
+            self.weights.release(share.weight);
+        }
     }
 
     /// Adds a share older than all others, for filling a window from a journal that is read newest first. Returns
@@ -57,10 +80,12 @@ impl ShareWindow {
             self.outside += 1;
         }
         self.settle(span);
+        self.keep();
         self.total < reserve(span)
     }
 
-    /// Takes the newest share back, as if it had never been added: it could not be recorded.
+    /// Takes the newest share back, which could not be recorded. As if it had never been added, if it was added
+    /// [for now](Self::push_for_now).
     pub fn pop_newest(&mut self) {
         let Some(share) = self.shares.pop_back() else { return };
         if self.outside > self.shares.len() {
@@ -161,7 +186,7 @@ impl ShareWindow {
         change(&mut self.sums, share.account, |sum| sum.saturating_sub(weight));
     }
 
-    /// Moves the border to `span` and drops what lies behind the reserve.
+    /// Moves the border to `span`.
     fn settle(&mut self, span: Weight) {
         self.span = span;
         while self.inside < span {
@@ -177,17 +202,6 @@ impl ShareWindow {
             }
             self.leave(share);
             self.outside += 1;
-        }
-        while let Some(share) = self.shares.front().copied().filter(|_| self.outside > 0) {
-            let left = self.total.saturating_sub(self.weight(share));
-            if left < reserve(span) {
-                break;
-            }
-            self.shares.pop_front();
-            self.outside -= 1;
-            self.total = left;
-            self.accounts.release(share.account);
-            self.weights.release(share.weight);
         }
     }
 }
@@ -308,6 +322,25 @@ mod tests {
                 prop_assert!(widest >= ever.min(2 * narrowest));
             }
             prop_assert_eq!(parts(&window, asked.min(widest)), slow(&seen, asked.min(widest)));
+        }
+
+        #[test]
+        fn what_is_taken_back_leaves_no_trace(
+            shares in prop::collection::vec((0usize..5, 1u128..20), 1..60),
+            lost in prop::collection::vec((0usize..5, 1u128..400), 1..60),
+            span in 1u128..200,
+        ) {
+            let span = Weight::new(span);
+            let mut window = ShareWindow::default();
+            for (miner, weight) in &shares {
+                window.push(&account(*miner), Weight::new(*weight), span);
+            }
+            let before = (window.within(span), window.len(), window.total());
+            for (miner, weight) in &lost {
+                window.push_for_now(&account(*miner), Weight::new(*weight), span);
+            }
+            lost.iter().for_each(|_| window.pop_newest());
+            prop_assert_eq!((window.within(span), window.len(), window.total()), before);
         }
 
         #[test]
