@@ -35,8 +35,8 @@ pub struct Row {
     pub baseline: String,
     /// The physical limit, where one is known.
     pub limit: Option<Limit>,
-    /// What ours reached, in the unit of the limit.
-    pub reached: f64,
+    /// The share of the limit that ours reached.
+    pub reached: Option<f64>,
 }
 
 impl Table {
@@ -60,13 +60,11 @@ impl Table {
 impl Row {
     fn line(&self, cpu: &str, date: &str) -> String {
         let Self { name, result, beside, baseline, .. } = self;
-        let (limit, reached) = match &self.limit {
-            Some(limit) => {
-                let share = 100.0 * self.reached / limit.rate;
-                (format!("{}: {}", quantity(limit.rate, limit.unit), limit.why), format!("{share:.1} %"))
-            }
-            None => ("none known".to_owned(), String::new()),
+        let limit = match &self.limit {
+            Some(limit) => format!("{}: {}", quantity(limit.rate, limit.unit), limit.why),
+            None => "none known".to_owned(),
         };
+        let reached = self.reached.map(|share| format!("{:.1} %", 100.0 * share)).unwrap_or_default();
         format!("| {name} | {result} | {beside} | {baseline} | {limit} | {reached} | {cpu} | {date} |")
     }
 }
@@ -148,7 +146,7 @@ mod tests {
             beside: "a".to_owned(),
             baseline: "b".to_owned(),
             limit: Some(Limit { rate: 4e6, unit: "H/s", why: "c".to_owned() }),
-            reached: 1e6,
+            reached: Some(0.25),
         };
         match name {
             "one" => row("one", result),

@@ -1,14 +1,21 @@
 //! The command line.
 
-use std::time::Duration;
+#[cfg(feature = "sqlite")]
+mod books;
 
 #[cfg(all(feature = "server", feature = "sqlite"))]
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use otedama_core::{Algorithm, Target};
 use otedama_pool::sim::Bug;
 
+#[cfg(feature = "sqlite")]
+pub(crate) use self::books::{
+    BackupArgs, ExportArgs, Format, LedgerCommand, MigrateArgs, MigrateCommand, RestoreArgs, StoreArgs,
+    VerifyArgs, What,
+};
 use crate::config;
 
 /// Mine, run a pool, or try both on one machine.
@@ -28,6 +35,9 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 time-out, 130 interrup
 Examples:
   otedama demo --blocks 3 --timeout 120
   otedama serve --config pool.yaml
+  otedama ledger verify --config pool.yaml
+  otedama ledger export --config pool.yaml --what balances --format json
+  otedama backup pool.backup --config pool.yaml
   otedama mine --url stratum+tcp://pool.example:3333 --user ADDRESS.rig1 --algorithm scrypt
   otedama hash sha256d 0100000000000000...  (80 bytes of header as hex)
   otedama scan scrypt HEADER --target 00ffff... --start 0 --count 65536
@@ -63,6 +73,20 @@ pub(crate) enum Command {
     /// Run the pools of a configuration
     #[cfg(all(feature = "server", feature = "sqlite"))]
     Serve(ServeArgs),
+    /// Verify and export the books
+    #[cfg(feature = "sqlite")]
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Copy a journal to a new file, also while the pool runs, and verify the copy
+    #[cfg(feature = "sqlite")]
+    Backup(BackupArgs),
+    /// Put a verified backup where a journal was
+    #[cfg(feature = "sqlite")]
+    Restore(RestoreArgs),
+    /// Bring journals of an older version up to this one
+    #[cfg(feature = "sqlite")]
+    #[command(subcommand)]
+    Migrate(MigrateCommand),
     /// Mine on a pool with the processors of this machine
     Mine(MineArgs),
     /// Print the proof-of-work hash of a header, bytes as the function wrote them

@@ -4,7 +4,7 @@
 #![cfg_attr(not(all(feature = "server", feature = "sqlite")), allow(dead_code, unused_imports))]
 
 mod args;
-#[cfg(all(feature = "server", feature = "sqlite"))]
+#[cfg(feature = "sqlite")]
 mod books;
 mod cmd;
 mod config;
@@ -17,12 +17,18 @@ mod miner;
 mod nodes;
 #[cfg(all(feature = "server", feature = "sqlite"))]
 mod server;
+#[cfg(feature = "sqlite")]
+mod store;
+#[cfg(feature = "sqlite")]
+mod table;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
+#[cfg(feature = "sqlite")]
+use crate::args::LedgerCommand;
 use crate::args::{Cli, Command, ConfigCommand};
 use crate::failure::Failure;
 
@@ -60,6 +66,16 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Demo(args) => cmd::demo::run(&args),
         #[cfg(all(feature = "server", feature = "sqlite"))]
         Command::Serve(args) => cmd::serve::run(&args),
+        #[cfg(feature = "sqlite")]
+        Command::Ledger(LedgerCommand::Verify(args)) => cmd::verify::run(&args),
+        #[cfg(feature = "sqlite")]
+        Command::Ledger(LedgerCommand::Export(args)) => cmd::export::run(&args),
+        #[cfg(feature = "sqlite")]
+        Command::Backup(args) => cmd::backup::run(&args),
+        #[cfg(feature = "sqlite")]
+        Command::Restore(args) => cmd::restore::run(&args),
+        #[cfg(feature = "sqlite")]
+        Command::Migrate(command) => cmd::migrate::run(&command),
         Command::Mine(args) => cmd::mine::run(&args),
         Command::Hash(args) => cmd::hash::run(&args),
         Command::Scan(args) => cmd::scan::run(&args),

@@ -1,12 +1,18 @@
 //! `make figures`: the speed of what is not a kernel, one line `NAME VALUE UNIT` for each row.
 
 use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::time::Duration;
 
+use otedama_benches::ack::{Acks, acknowledge};
 use otedama_benches::binary::{megabytes, start_times};
+use otedama_benches::books::{SHARES, bytes_per_share, verify_time};
+use otedama_benches::disk::fsync_time;
 use otedama_benches::journal::{BATCH, durable_shares};
 use otedama_benches::limit::Limit;
 use otedama_benches::measure::rate;
 use otedama_benches::program::{Failure, Measured, run};
+use otedama_benches::restart::restart_times;
 use otedama_benches::results::{Row, Table, quantity};
 use otedama_benches::submit::{Submits, hashing_alone};
 
@@ -27,9 +33,15 @@ struct Value {
     limit: Option<Limit>,
 }
 
-const FIGURES: [Figure; 4] = [
+const FIGURES: [Figure; 10] = [
     Figure { name: "v1-submit", unit: "shares/s", target: "at least 250000", measure: v1_submit },
     Figure { name: "journal", unit: "shares/s", target: "at least 500000", measure: journal },
+    Figure { name: "ack-p99", unit: "ms", target: "below 10", measure: ack_p99 },
+    Figure { name: "ledger-verify", unit: "s", target: "below 20", measure: ledger_verify },
+    Figure { name: "restart-listening", unit: "s", target: "below 2", measure: restart_listening },
+    Figure { name: "restart-jobs", unit: "s", target: "below 2", measure: restart_jobs },
+    Figure { name: "disk-per-share-live", unit: "bytes", target: "stated", measure: disk_live },
+    Figure { name: "disk-per-share-rolled", unit: "bytes", target: "stated", measure: disk_rolled },
     Figure { name: "serve-start", unit: "ms", target: "below 100", measure: serve_start },
     Figure { name: "binary-size", unit: "MB", target: "at most 15", measure: binary_size },
 ];
@@ -47,10 +59,15 @@ impl Figure {
             result: printed.clone(),
             beside: self.target.to_owned(),
             baseline: found.baseline,
+            reached: found.limit.as_ref().map(|limit| self.reached(found.value, limit.rate)),
             limit: found.limit,
-            reached: found.value,
         };
         Ok(Some((printed, row)))
+    }
+
+    /// The share of the limit that was reached: what takes the shortest time or place comes nearest.
+    fn reached(&self, value: f64, limit: f64) -> f64 {
+        if self.unit.ends_with("/s") { value / limit } else { limit / value }
     }
 }
 
@@ -85,6 +102,93 @@ fn journal() -> Result<Value, Failure> {
     let why = format!("the bare rows in batches of {BATCH}, synchronous=FULL, on this disk");
     let baseline = format!("bare rows: {}", quantity(bare, "rows/s"));
     Ok(Value { value, baseline, limit: Some(Limit { rate: bare, unit: "shares/s", why }) })
+}
+
+/// Shares per second that the acknowledgement is measured under, and what is tried where that does not hold.
+const OFFERED: [u64; 8] = [250_000, 225_000, 200_000, 175_000, 150_000, 125_000, 100_000, 50_000];
+/// The part of the offered rate that must be answered in time, and none refused, for the rate to hold.
+const HELD: f64 = 0.99;
+
+/// How long a share waits for its answer, with everything but sockets: the highest rate that holds.
+fn ack_p99() -> Result<Value, Failure> {
+    for offered in OFFERED {
+        let Acks { rate, median, p99, worst, refused, core_load } =
+            match acknowledge(offered, Duration::from_secs(10)) {
+                Ok(acks) => acks,
+                Err(error) => {
+                    eprintln!("ack-p99: {offered} shares/s do not hold: {error}");
+                    continue;
+                }
+            };
+        #[expect(clippy::cast_precision_loss, reason = "a small number")]
+        let held = refused == 0 && rate >= HELD * offered as f64;
+        if !held {
+            eprintln!(
+                "ack-p99: {offered} shares/s do not hold: {rate:.0} shares/s, {refused} refused, {p99:.1} ms"
+            );
+            continue;
+        }
+        let fsync = fsync_time()?;
+        let why = "one write of 48 KiB and fdatasync, on this disk, median".to_owned();
+        let baseline = format!(
+            "at {} for 10 s; median {median:.2} ms, worst {worst:.1} ms; the core uses {:.0} % of a processor",
+            quantity(rate, "shares/s"),
+            100.0 * core_load
+        );
+        return Ok(Value { value: p99, baseline, limit: Some(Limit { rate: fsync, unit: "ms", why }) });
+    }
+    Err("no rate holds".into())
+}
+
+/// How long `otedama ledger verify` reads and adds up 10^7 live shares and a hundred blocks.
+fn ledger_verify() -> Result<Value, Failure> {
+    let (value, read) = verify_time()?;
+    let why = "reading the file, from the page cache".to_owned();
+    let baseline = "the whole process, 1000 miners, 100 blocks that credit all of them".to_owned();
+    Ok(Value { value, baseline, limit: Some(Limit { rate: read, unit: "s", why }) })
+}
+
+/// How soon `otedama serve` listens whose window has 10^7 live shares.
+fn restart_listening() -> Result<Value, Failure> {
+    Ok(Value { value: restarted()?.0, baseline: "the whole process".to_owned(), limit: None })
+}
+
+/// How soon it has read all of them and gives out jobs.
+fn restart_jobs() -> Result<Value, Failure> {
+    let baseline = "the whole process, to the first job of a miner that connects at once".to_owned();
+    Ok(Value { value: restarted()?.1, baseline, limit: None })
+}
+
+/// Both are measured together, once.
+fn restarted() -> Result<(f64, f64), Failure> {
+    static TIMES: OnceLock<(f64, f64)> = OnceLock::new();
+    match TIMES.get() {
+        Some(times) => Ok(*times),
+        None => restart_times().map(|times| *TIMES.get_or_init(|| times)),
+    }
+}
+
+/// Bytes of the file for each live share.
+fn disk_live() -> Result<Value, Failure> {
+    let limit = Limit { rate: 32.0, unit: "bytes", why: "the digest alone".to_owned() };
+    let baseline = format!("{SHARES} shares of 1000 miners with 5 machines each, in batches of 1024");
+    Ok(Value { value: per_share()?.0, baseline, limit: Some(limit) })
+}
+
+/// Bytes of the file for each share that was rolled up.
+fn disk_rolled() -> Result<Value, Failure> {
+    let baseline =
+        format!("{SHARES} shares of 1000 miners, within three hours: one sum for each miner and day");
+    Ok(Value { value: per_share()?.1, baseline, limit: None })
+}
+
+/// Both are measured together, once.
+fn per_share() -> Result<(f64, f64), Failure> {
+    static BYTES: OnceLock<(f64, f64)> = OnceLock::new();
+    match BYTES.get() {
+        Some(bytes) => Ok(*bytes),
+        None => bytes_per_share().map(|bytes| *BYTES.get_or_init(|| bytes)),
+    }
 }
 
 /// How soon `otedama serve` listens.

@@ -32,13 +32,14 @@ impl Ratio {
         self.check_baseline()?;
         let Some(kernel) = fastest(baseline.algorithm)? else { return Ok(None) };
         let found = compare(ours(kernel), theirs(baseline));
+        let limit = limit::hashes(baseline.algorithm);
         let row = Row {
             name: self.name,
             result: format!("{:.3}", found.ratio),
             beside: format!("{kernel}: {}", quantity(found.ours, "H/s")),
             baseline: format!("{}: {}", baseline.name, quantity(found.theirs, "H/s")),
-            limit: limit::hashes(baseline.algorithm),
-            reached: found.ours,
+            reached: limit.as_ref().map(|limit| found.ours / limit.rate),
+            limit,
         };
         Ok(Some((format!("{:.3}", found.ratio), row)))
     }

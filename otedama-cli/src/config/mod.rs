@@ -23,7 +23,7 @@ use otedama_core::{Algorithm, AlgorithmSet};
 pub(crate) use self::identity::SchemeConfig;
 pub(crate) use self::mine::{MAX_THREADS, MineConfig};
 pub(crate) use self::node::{Credentials, NodeConfig};
-pub(crate) use self::pool::PoolConfig;
+pub(crate) use self::pool::{DEFAULT_STORE, PoolConfig};
 pub(crate) use self::problem::ConfigError;
 
 use self::problem::{Fault, Problem};

@@ -40,7 +40,8 @@ pub(crate) struct PoolConfig {
 }
 
 const FLAT: [&str; 6] = ["coin", "algorithm", "nodes", "pool", "stratum", "store"];
-const DEFAULT_STORE: &str = "data/otedama.db";
+/// The journal of a pool that names none.
+pub(crate) const DEFAULT_STORE: &str = "data/otedama.db";
 
 /// Coins that the configuration knows by name but that are not in this program.
 const ABSENT_COINS: [&str; 9] = [

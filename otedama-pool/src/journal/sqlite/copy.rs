@@ -70,6 +70,8 @@ fn fill(
     connection.execute_batch("BEGIN IMMEDIATE").map_err(Fault::from)?;
     change(&connection)?;
     connection.execute_batch("COMMIT").map_err(committing)?;
+    // A copy is one file, which can be read where nothing can be written; a pool that opens it makes a log again.
+    connection.execute_batch("PRAGMA journal_mode = DELETE").map_err(Fault::from)?;
     // Closing the only connection writes the log back into the file.
     connection.close().map_err(|(_, error)| Fault::from(error))?;
     Ok(())
