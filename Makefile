@@ -6,7 +6,7 @@
 #   make bench      criterion benches
 #   make ratios     our kernels over named baselines     (make -s ratios  ONLY="sha256d scrypt")
 #   make figures    speed of what is not a kernel        (make -s figures ONLY="v1-submit journal")
-#   make nightly    the slow part: long fuzzing, all of Miri, many property cases, cargo-deny
+#   make nightly    the slow part: long fuzzing, all of Miri, many property cases, 100,000 simulations, cargo-deny
 #   make advisories known faults of dependencies; needs to reach github.com
 
 SHELL := bash
@@ -18,6 +18,7 @@ CARGO ?= cargo
 ALGORITHMS ?= sha256d scrypt
 DEMO ?= --blocks 3 --timeout 120
 FUZZ_SECONDS ?= 5
+SEEDS ?= 100000
 ONLY ?=
 
 export RUSTDOCFLAGS ?= -D warnings
@@ -154,6 +155,8 @@ nightly: test
 	$(CARGO) deny --all-features check licenses bans sources
 	$(call step,property tests with many cases)
 	PROPTEST_CASES=20000 $(CARGO) test --release --workspace --all-features --locked
+	$(call step,a hundred thousand pools in simulation)
+	$(CARGO) run --release --locked -p otedama-cli -- chaos --seed 1 --seeds $(SEEDS) --hours 0.05
 	$(call step,Miri: whole crates)
 	.ci/miri whole
 	$(call step,fuzzing for ten minutes per target)

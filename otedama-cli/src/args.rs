@@ -1,10 +1,13 @@
 //! The command line.
 
+use std::time::Duration;
+
 #[cfg(all(feature = "server", feature = "sqlite"))]
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use otedama_core::{Algorithm, Target};
+use otedama_pool::sim::Bug;
 
 use crate::config;
 
@@ -71,6 +74,8 @@ pub(crate) enum Command {
     /// Look at a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Simulate a whole pool with faults in everything, and check what Otedama promises after every step
+    Chaos(ChaosArgs),
     /// Print the version
     Version,
 }
@@ -180,6 +185,38 @@ pub(crate) struct BenchArgs {
     pub(crate) json: bool,
 }
 
+/// What to simulate.
+#[derive(Debug, Args)]
+#[command(after_help = CHAOS)]
+pub(crate) struct ChaosArgs {
+    /// The first seed; the same seed always gives the same run
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many seeds, from the first on
+    #[arg(long, value_name = "M", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seeds: u64,
+    /// How long each pool is troubled, in hours of its own time; at most 1000
+    #[arg(long, value_name = "H", default_value = "1", value_parser = hours)]
+    pub(crate) hours: Duration,
+    /// Threads; one for each processor if absent
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+    /// Put a bug into the pool on purpose, to see that it is found
+    #[arg(long, value_name = "NAME")]
+    pub(crate) bug: Option<Bug>,
+    /// Print one JSON object per line: each broken seed, and the sum
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const CHAOS: &str = "\
+Miners, nodes, network, clock and disk are simulated; the pool is the real one. Its process dies between any two of its
+effects; disks fill up, stall and lose what was not synced; nodes hang, lie, fork and meet again; connections break;
+shares are sent twice. A broken promise is shrunk to the few actions that it takes, and makes the exit code 1.
+
+  otedama chaos --seed 1 --seeds 1000 --hours 0.05
+  otedama chaos --seed 15 --hours 0.05 --bug coinbase-without-boot";
+
 /// What to do with a configuration.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
@@ -192,6 +229,19 @@ pub(crate) enum ConfigCommand {
 
 fn algorithm(name: &str) -> Result<Algorithm, String> {
     config::algorithm(name)
+}
+
+/// Hours with at most three decimal places.
+fn hours(text: &str) -> Result<Duration, String> {
+    let wrong = || "is not a number of hours, such as 0.05 or 24".to_owned();
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()) && !part.is_empty();
+    if !digits(whole) || !digits(fraction) || fraction.len() > 3 {
+        return Err(wrong());
+    }
+    let thousandths: u64 = format!("{whole}{fraction:0<3}").parse().map_err(|_| wrong())?;
+    let duration = Duration::from_millis(thousandths.checked_mul(3600).ok_or_else(wrong)?);
+    if (1..=1_000_000).contains(&thousandths) { Ok(duration) } else { Err(wrong()) }
 }
 
 fn threads(text: &str) -> Result<usize, String> {

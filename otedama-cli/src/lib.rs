@@ -65,6 +65,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Scan(args) => cmd::scan::run(&args),
         Command::Bench(args) => cmd::bench::run(&args),
         Command::Config(ConfigCommand::Validate { file }) => cmd::config::validate(&file),
+        Command::Chaos(args) => cmd::chaos::run(&args),
         Command::Version => cmd::version::run(),
     }
 }

@@ -63,6 +63,7 @@ pub struct Bench {
     events: Vec<PoolEvent>,
     held: VecDeque<Effect>,
     hold_persist: bool,
+    hold_verify: bool,
 }
 
 impl Bench {
@@ -82,7 +83,7 @@ impl Bench {
         let open = journal.blocks(&pool, true)?;
         let core = PoolCore::new(config, life, open, clock.now());
         let (output, closed, paused, events, held) = Default::default();
-        let (connections, hold_persist) = (0, false);
+        let (connections, hold_persist, hold_verify) = (0, false, false);
         let mut bench = Self {
             core,
             clock,
@@ -97,6 +98,7 @@ impl Bench {
             events,
             held,
             hold_persist,
+            hold_verify,
         };
         bench.run();
         bench.fetch_template();
@@ -173,9 +175,14 @@ impl Bench {
         self.hold_persist = true;
     }
 
-    /// Lets the batches that were kept back go on to the journal.
+    /// Keeps hashes back until [`release`](Self::release), as if there were too many to compute.
+    pub fn hold_hashing(&mut self) {
+        self.hold_verify = true;
+    }
+
+    /// Lets go on what was kept back.
     pub fn release(&mut self) {
-        self.hold_persist = false;
+        (self.hold_persist, self.hold_verify) = (false, false);
         while let Some(effect) = self.held.pop_front() {
             self.carry_out(effect);
         }
@@ -206,7 +213,12 @@ impl Bench {
 
     fn run(&mut self) {
         while let Some(effect) = self.core.poll_effect() {
-            if self.hold_persist && matches!(effect, Effect::Persist { .. }) {
+            let held = match effect {
+                Effect::Persist { .. } => self.hold_persist,
+                Effect::Verify { .. } => self.hold_verify,
+                _ => false,
+            };
+            if held {
                 self.held.push_back(effect);
             } else {
                 self.carry_out(effect);

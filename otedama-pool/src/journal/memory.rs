@@ -179,7 +179,7 @@ impl Store {
             let last = self.last.entry(life(*key)).or_default();
             *last = key.sequence.max(*last);
         }
-        self.shares.append(&mut changes.shares);
+        self.shares.extend(changes.shares);
         for (position, block) in changes.blocks {
             match self.blocks.get_mut(position) {
                 Some(known) => *known = block,

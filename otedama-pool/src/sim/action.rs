@@ -18,6 +18,8 @@ pub struct Action {
 /// What is done. Whoever is named by a number that is too high is somebody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Deed {
+    /// Nothing.
+    Wait,
     /// A miner finds so many shares and sends them.
     Mine { miner: usize, shares: u64 },
     /// A miner sends a share again that it has sent on this connection.
@@ -54,6 +56,29 @@ pub(super) enum Deed {
     Calendar { seconds: i64 },
 }
 
+impl Action {
+    /// Whether nothing is done.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        matches!(self.deed, Deed::Wait)
+    }
+
+    /// Microseconds until the next one.
+    pub(super) const fn micros(&self) -> u64 {
+        self.pause
+    }
+
+    /// The same time without the deed.
+    pub(super) const fn idle(&self) -> Self {
+        Self { deed: Deed::Wait, ..*self }
+    }
+
+    /// Another time without the deed.
+    pub(super) const fn idle_for(&self, pause: u64) -> Self {
+        Self { deed: Deed::Wait, pause, ..*self }
+    }
+}
+
 /// How a node lies. There is never more than one that does, and two that do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lie {
@@ -85,6 +110,8 @@ pub(super) fn plan(seed: u64, micros: u64) -> Vec<Action> {
 fn deed(random: &mut Random) -> Deed {
     let (miner, node) = (random.index(8), random.index(8));
     let short = random.between(100, 10_000);
+    // A service manager starts a process again at once, an operator takes longer.
+    let down = if random.chance(500) { random.between(1, 100) } else { short };
     let long = random.between(1_000, 120_000);
     match random.below(1000) {
         0..=459 => Deed::Mine { miner, shares: random.between(1, 16) },
@@ -95,7 +122,7 @@ fn deed(random: &mut Random) -> Deed {
         600..=689 => Deed::OthersMine { node, blocks: random.between(1, 2) },
         690..=719 => Deed::Reorganise { node, depth: u32::try_from(random.between(1, 4)).unwrap_or(1) },
         720..=739 => Deed::TurnBack { node },
-        740..=819 => Deed::Crash { effects: random.below(60), millis: short },
+        740..=819 => Deed::Crash { effects: random.below(60), millis: down },
         820..=834 => Deed::DiskFull { millis: short },
         835..=844 => Deed::DiskSlow { millis: short },
         845..=864 => Deed::SyncFails { syncs: random.between(1, 3) },

@@ -194,7 +194,8 @@ impl Audit {
                 Entry::Share(_) => {}
             }
         }
-        match self.accepted.iter().find(|digest| !self.durable.contains_key(*digest)) {
+        let gone = self.accepted.iter().filter(|digest| !self.durable.contains_key(*digest));
+        match gone.min_by_key(|digest| digest.as_bytes()) {
             Some(lost) => broken(DURABLE, format!("{lost} was accepted and is gone")),
             None => Ok(()),
         }
@@ -285,11 +286,11 @@ impl Audit {
     pub(super) fn settled(&self, chain: &Chain, memory: &mut Memory, script: &[u8]) -> Result<(), Broken> {
         let fault = |error: crate::journal::JournalError| Broken { rule: BOOKS, what: error.to_string() };
         let blocks = memory.blocks(&self.pool, false).map_err(fault)?;
-        let states: HashMap<_, _> = blocks.iter().map(|block| (block.candidate.hash, block.state)).collect();
+        let states: BTreeMap<_, _> = blocks.iter().map(|block| (block.candidate.hash, block.state)).collect();
         if states.len() != blocks.len() {
             return broken(ONCE, "a block is written down twice");
         }
-        let ours: HashMap<_, _> = chain.paying(0, script).into_iter().collect();
+        let ours: BTreeMap<_, _> = chain.paying(0, script).into_iter().collect();
         for (hash, depth) in &ours {
             let expected = if *depth >= self.maturity { BlockState::Matured } else { BlockState::Confirmed };
             match states.get(hash) {

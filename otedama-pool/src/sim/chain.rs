@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use otedama_core::{
     Algorithm, Amount, BitcoinSource, ChannelId, CompactTarget, Extranonce, Hash256, Header, Job, JobBody,
-    JobId, Share, Target, Terms, Weight,
+    JobId, Share, Target, Terms, UnixTime, Weight,
 };
 use otedama_hash::Verifier;
 
@@ -18,6 +18,8 @@ use crate::testkit::FakeClock;
 pub(super) const BLOCK_WEIGHT: u128 = 64;
 /// What a block creates.
 pub(super) const SUBSIDY: Amount = Amount::from_atomic(5_000_000_007);
+/// Seconds between two readings of a node's clock.
+const COARSE: u64 = 64;
 /// Pays nobody of the pool.
 const OTHERS: [u8; 22] = [0, 20, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7];
 const ALGORITHM: Algorithm = Algorithm::SHA256D;
@@ -50,8 +52,10 @@ impl Chain {
     pub(super) fn new(nodes: usize, clock: &FakeClock) -> Result<Self, DevnetError> {
         let nbits = Target::from_weight(Weight::new(BLOCK_WEIGHT)).unwrap_or(Target::MAX).to_compact();
         let node = |_| {
-            let time = clock.clone();
-            let config = DevnetConfig::new(ALGORITHM, nbits, SUBSIDY, Arc::new(move || time.now().unix));
+            let truth = clock.clone();
+            // Templates keep their time for a while, so that jobs of two lives can be as alike as jobs can be.
+            let time = move || UnixTime::from_secs(truth.now().unix.as_secs() / COARSE * COARSE);
+            let config = DevnetConfig::new(ALGORITHM, nbits, SUBSIDY, Arc::new(time));
             Ok(SimNode { net: Devnet::new(config)?, gone: false, slow: false, lie: None, side: 0 })
         };
         Ok(Self {

@@ -21,13 +21,11 @@ pub(super) struct Miner {
     waiting: HashMap<ShareId, Sent>,
     /// Shares of this connection.
     sent: VecDeque<Sent>,
-    /// The parameters of shares of all connections, and their digests.
-    pub(super) lines: VecDeque<(String, Digest)>,
+    /// The parameters of shares of all connections, as they were sent.
+    pub(super) lines: VecDeque<String>,
     rolled: u64,
     resume: Option<String>,
     numbers: Numbers,
-    /// The digests of shares in the order in which their lines leave.
-    leaving: VecDeque<Digest>,
 }
 
 /// A share that was sent.
@@ -60,7 +58,6 @@ impl Miner {
             rolled: 0,
             resume: None,
             numbers: Numbers::default(),
-            leaving: VecDeque::new(),
         }
     }
 
@@ -81,7 +78,6 @@ impl Miner {
         self.job = None;
         self.waiting.clear();
         self.sent.clear();
-        self.leaving.clear();
     }
 
     /// Shares that nobody has answered yet.
@@ -126,7 +122,6 @@ impl Miner {
         let Some(id) = self.session.as_mut().and_then(|session| session.submit(&sent.share, now).ok()) else {
             return false;
         };
-        self.leaving.push_back(sent.digest);
         if self.sent.len() == SHARES {
             self.sent.pop_front();
         }
@@ -141,12 +136,10 @@ impl Miner {
         let text = String::from_utf8_lossy(&bytes);
         for line in text.lines().filter(|line| line.contains("\"mining.submit\"")) {
             let params = line.split_once("\"params\":").map(|(_, rest)| rest.trim_end_matches('}'));
-            if let Some((params, digest)) = params.zip(self.leaving.pop_front()) {
-                if self.lines.len() == LINES {
-                    self.lines.pop_front();
-                }
-                self.lines.push_back((params.to_owned(), digest));
+            if self.lines.len() == LINES {
+                self.lines.pop_front();
             }
+            self.lines.extend(params.map(str::to_owned));
         }
         Some(bytes.to_vec())
     }

@@ -28,6 +28,7 @@ mod random;
 mod shrink;
 mod store;
 mod world;
+mod writing;
 
 use std::time::Duration;
 

@@ -1,21 +1,17 @@
 //! The process of the pool: a shell around the core like the server, but one that dies between any two effects.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use otedama_core::{Algorithm, Hash256, Header, Target, Weight};
 
-use super::audit::{Broken, DURABLE, NEVER_LOST, WRITTEN, broken};
+use super::audit::{Broken, NEVER_LOST, WRITTEN, broken};
 use super::bug::{Bug, Misrounding};
 use super::chain::{BLOCK_WEIGHT, hash_of};
-use super::store::{Done, Op};
+use super::store::Op;
 use super::world::{Event, MATURITY, World};
-use crate::core::{BatchId, CheckId, ConnectionId, Effect, Input, NodeId, PoolCore};
-use crate::journal::{
-    Applied, BlockRecord, BlockState, Entry, Journal as _, JournalError, Life, RolledUp, ShareKey,
-};
-use crate::ledger::{Observation, step};
+use crate::core::{CheckId, ConnectionId, Effect, Input, NodeId, PoolCore};
+use crate::journal::{BlockState, Journal as _, Life};
 use crate::node::{BlockStatus, NodeError, Submission};
 
 /// How long a block that the pool knows of may stay with it.
@@ -28,11 +24,11 @@ const WITHOUT_JOURNAL: u64 = 500_000;
 /// A running process.
 #[derive(Debug)]
 pub(super) struct Process {
-    core: PoolCore,
+    pub(super) core: PoolCore,
     /// How the journal knows this life.
-    boot: u32,
+    pub(super) boot: u32,
     /// When the journal's thread has done all that it was asked.
-    journal_free: u64,
+    pub(super) journal_free: u64,
     /// When the core's next timeout is on its way.
     alarm: Option<u64>,
     /// What each node offered last, and when.
@@ -43,7 +39,7 @@ pub(super) struct Process {
     /// When blocks were found, to tell who left early.
     found: HashMap<Hash256, u64>,
     /// The journal has failed since it last worked.
-    failing: bool,
+    pub(super) failing: bool,
 }
 
 impl World {
@@ -95,6 +91,11 @@ impl World {
         for node in 0..self.chain.nodes.len() {
             self.later(node as u64, Event::Poll { life: self.life, node });
         }
+        if self.random.chance(400) {
+            // Somebody was waiting at the door.
+            let (miner, pause) = (self.random.index(8), self.random.between(1_000, 300_000));
+            self.later(pause, Event::Replay { miner });
+        }
         self.carry_out()
     }
 
@@ -105,7 +106,6 @@ impl World {
         self.tally.crashes += 1;
         self.audit.due.clear();
         self.audit.owed.clear();
-        self.digests.clear();
         self.store.crash(&mut self.random);
         self.recovered()?;
         let links: Vec<_> = self.links.keys().copied().collect();
@@ -115,7 +115,7 @@ impl World {
     }
 
     /// What is on the disk after a death or a failed sync is what there is.
-    fn recovered(&mut self) -> Result<(), Broken> {
+    pub(super) fn recovered(&mut self) -> Result<(), Broken> {
         let _ = self.store.memory();
         let appended = self.store.ops().iter().filter_map(|op| match op {
             Op::Append(entries) => Some(entries.as_ref()),
@@ -214,174 +214,8 @@ impl World {
         self.later(1, Event::Resumed { life, link });
     }
 
-    /// When the journal's thread has time for one more thing.
-    fn journal_turn(&mut self) -> u64 {
-        let delay = if self.disk_slow {
-            self.random.between(200_000, 4_000_000)
-        } else {
-            self.random.between(50, 20_000)
-        };
-        let now = self.now;
-        let Some(process) = &mut self.process else { return now };
-        process.journal_free = process.journal_free.max(now).saturating_add(delay);
-        process.journal_free
-    }
-
-    fn persist(&mut self, batch: BatchId, entries: Arc<[Entry]>) -> Result<(), Broken> {
-        let life = self.life;
-        let entries = self.sabotage(entries);
-        let at = self.journal_turn();
-        if self.bug == Some(Bug::SubmitsBeforePersist) {
-            for entry in entries.iter() {
-                if let Entry::Candidate(candidate) = entry {
-                    self.hand_in(candidate.hash, &Arc::from(candidate.block.as_ref()))?;
-                }
-            }
-        }
-        self.at(at, Event::Write { life, batch, entries });
-        if self.bug == Some(Bug::AnswersBeforeCommit) {
-            let now = self.time();
-            if let Some(process) = &mut self.process {
-                process.core.handle(Input::Persisted { batch, outcome: Ok(Vec::new()) }, now);
-            }
-        }
-        Ok(())
-    }
-
-    /// The entries as a pool with this bug would write them.
-    fn sabotage(&self, entries: Arc<[Entry]>) -> Arc<[Entry]> {
-        let boot = match (self.bug, &self.process) {
-            (Some(Bug::KeyWithoutBoot), _) => Some(1),
-            (Some(Bug::CoinbaseWithoutBoot), Some(process)) => Some(process.boot),
-            (Some(Bug::KeepsOrphans | Bug::CreditsWhenFound), _) => None,
-            _ => return entries,
-        };
-        let mut out = Vec::with_capacity(entries.len());
-        for entry in entries.iter() {
-            match (entry.clone(), boot) {
-                (Entry::Share(mut share), Some(boot)) => {
-                    share.key = ShareKey { boot, ..share.key };
-                    out.push(Entry::Share(share));
-                }
-                (Entry::Block(mut event), None) if self.bug == Some(Bug::KeepsOrphans) => {
-                    if event.state == BlockState::Orphaned {
-                        event.booking = None;
-                    }
-                    out.push(Entry::Block(event));
-                }
-                (Entry::Candidate(candidate), None) if self.bug == Some(Bug::CreditsWhenFound) => {
-                    let record = BlockRecord {
-                        candidate: Arc::clone(&candidate),
-                        state: BlockState::Found,
-                        ordinal: 0,
-                    };
-                    let event = step(&record, Observation::OnChain, candidate.time);
-                    out.push(Entry::Candidate(candidate));
-                    out.extend(event.ok().flatten().map(Entry::Block));
-                }
-                (entry, _) => out.push(entry),
-            }
-        }
-        out.into()
-    }
-
-    /// The journal's thread writes a batch.
-    fn write(&mut self, batch: BatchId, entries: Arc<[Entry]>) -> Result<(), Broken> {
-        let life = self.life;
-        match self.store.write(Op::Append(Arc::clone(&entries)), &mut self.random) {
-            Ok(Done::Appended(applied)) => {
-                let delay = self.random.between(50, 10_000);
-                self.hold_journal(delay);
-                self.later(delay, Event::Sync { life, batch, entries, applied });
-            }
-            Ok(_) => {}
-            Err(JournalError::Contradiction(what)) => return broken(DURABLE, what),
-            Err(error) => self.later(100, Event::Persisted { life, batch, outcome: Err(error) }),
-        }
-        Ok(())
-    }
-
-    /// The journal's thread is busy for so long.
-    fn hold_journal(&mut self, micros: u64) {
-        let until = self.now.saturating_add(micros).saturating_add(1);
-        if let Some(process) = &mut self.process {
-            process.journal_free = process.journal_free.max(until);
-        }
-    }
-
-    fn sync(&mut self, batch: BatchId, entries: &[Entry], applied: Vec<Applied>) -> Result<(), Broken> {
-        let life = self.life;
-        let outcome = match self.store.sync(&mut self.random) {
-            Ok(()) => {
-                self.audit.synced(entries, &applied, &self.chain)?;
-                if entries.iter().any(|entry| matches!(entry, Entry::Block(_))) {
-                    self.audit.books(self.store.memory())?;
-                }
-                Ok(applied)
-            }
-            Err(error) => {
-                self.recovered()?;
-                Err(error)
-            }
-        };
-        let delay = self.random.between(1, 2_000);
-        self.later(delay, Event::Persisted { life, batch, outcome });
-        Ok(())
-    }
-
-    fn persisted(
-        &mut self,
-        batch: BatchId,
-        outcome: Result<Vec<Applied>, JournalError>,
-    ) -> Result<(), Broken> {
-        let outcome = match outcome {
-            Err(JournalError::Unknown(what)) if self.bug == Some(Bug::DoubtIsFailure) => {
-                Err(JournalError::Storage(what))
-            }
-            outcome => outcome,
-        };
-        if let Some(process) = &mut self.process {
-            process.failing = outcome.is_err();
-        }
-        self.feed(Input::Persisted { batch, outcome })
-    }
-
-    fn window(&mut self, span: Weight) -> Result<(), Broken> {
-        let (mut shares, mut total) = (Vec::new(), Weight::ZERO);
-        let pool = self.config.pool.clone();
-        let read = self.store.memory().shares(&pool, &mut |share| {
-            if total >= span {
-                return ControlFlow::Break(());
-            }
-            total = total.saturating_add(share.weight);
-            shares.push((share.account.clone(), share.weight));
-            ControlFlow::Continue(())
-        });
-        if self.bug == Some(Bug::ForgetsWindow) || read.is_err() {
-            shares.clear();
-        }
-        self.feed(Input::Window { shares })
-    }
-
-    fn roll_up(&mut self, keep: Weight, at_most: u64) -> Result<(), Broken> {
-        let keep = match self.bug {
-            Some(Bug::RollsUpTooMuch) => Weight::new(keep.get() / 4),
-            _ => keep,
-        };
-        let op = Op::RollUp { pool: self.config.pool.clone(), keep, at_most };
-        let outcome = match self.store.write(op, &mut self.random) {
-            Ok(Done::RolledUp(rolled)) => self.store.sync(&mut self.random).map(|()| rolled),
-            Ok(_) => Ok(RolledUp::default()),
-            Err(error) => Err(error),
-        };
-        self.audit.shares(self.store.memory())?;
-        let life = self.life;
-        self.later(500, Event::RolledUp { life, outcome });
-        Ok(())
-    }
-
     /// A block leaves for the nodes.
-    fn hand_in(&mut self, hash: Hash256, block: &Arc<[u8]>) -> Result<(), Broken> {
+    pub(super) fn hand_in(&mut self, hash: Hash256, block: &Arc<[u8]>) -> Result<(), Broken> {
         let life = self.life;
         self.audit.due.remove(&hash);
         if !self.audit.candidates.contains(&hash) {
@@ -540,6 +374,7 @@ impl World {
             Event::HungUp { link } => self.feed(Input::Disconnected { connection: ConnectionId(link) }),
             Event::Cut { link } => self.break_link(link),
             Event::Connect { miner } => self.connect(miner),
+            Event::Replay { miner } => self.replay(miner),
             Event::Say { link, bytes } => {
                 self.send_up(link, &bytes);
                 Ok(())

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use otedama_core::{Algorithm, Digest, Hash256, Header, Moment, Now, Percent, Target, UnixTime, Weight};
+use otedama_core::{Algorithm, Hash256, Header, Moment, Now, Percent, Target, UnixTime, Weight};
 use otedama_hash::Verifier;
 
 use super::action::{Action, Deed, Lie};
@@ -13,7 +13,7 @@ use super::audit::{Audit, Broken, REST, broken};
 use super::bug::Bug;
 use super::chain::{BLOCK_WEIGHT, Chain};
 use super::miner::Miner;
-use super::network::{Link, Stranger};
+use super::network::Link;
 use super::process::Process;
 use super::random::Random;
 use super::store::Store;
@@ -44,6 +44,7 @@ pub(super) enum Event {
     HungUp { link: u64 },
     Cut { link: u64 },
     Connect { miner: usize },
+    Replay { miner: usize },
     Say { link: u64, bytes: Vec<u8> },
     Verified { life: u64, check: CheckId, header: Box<Header> },
     Write { life: u64, batch: BatchId, entries: Arc<[Entry]> },
@@ -95,12 +96,9 @@ pub(super) struct World {
     pub(super) disk_slow: bool,
     pub(super) miners: Vec<Miner>,
     pub(super) links: BTreeMap<u64, Link>,
-    pub(super) strangers: BTreeMap<u64, Stranger>,
     pub(super) last_link: u64,
     pub(super) audit: Audit,
     pub(super) tally: Tally,
-    /// The digests of shares that have gone off to be hashed.
-    pub(super) digests: BTreeMap<CheckId, Digest>,
 }
 
 impl World {
@@ -143,11 +141,9 @@ impl World {
             disk_slow: false,
             miners,
             links: BTreeMap::new(),
-            strangers: BTreeMap::new(),
             last_link: 0,
             audit,
             tally: Tally::default(),
-            digests: BTreeMap::new(),
         };
         world.chain.others_mine(0, 2);
         world.chain.gossip_all();
@@ -206,92 +202,105 @@ impl World {
     }
 
     fn act(&mut self, deed: Deed) -> Result<(), Broken> {
-        let mend = |millis: u64| (millis.saturating_mul(1000), Event::Mend { deed });
-        let (after, event) = match deed {
-            Deed::Mine { miner, shares } => return self.mine(miner, shares),
-            Deed::Repeat { miner } => return self.repeat(miner),
-            Deed::Replay { miner } => return self.replay(miner),
-            Deed::Cut { miner } => return self.cut(miner),
+        match deed {
+            Deed::Mine { miner, shares } => self.mine(miner, shares),
+            Deed::Repeat { miner } => self.repeat(miner),
+            Deed::Replay { miner } => self.replay(miner),
+            Deed::Cut { miner } => self.cut(miner),
+            Deed::OthersMine { .. } | Deed::Reorganise { .. } | Deed::TurnBack { .. } => {
+                self.others(deed);
+                self.spread()
+            }
+            _ => {
+                if let Some(millis) = self.harm(deed) {
+                    self.tally.faults += 1;
+                    self.later(millis.saturating_mul(1000), Event::Mend { deed });
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Others find blocks somewhere.
+    fn others(&mut self, deed: Deed) {
+        let parted = self.chain.parted();
+        match deed {
+            Deed::OthersMine { node, blocks } if parted < PARTED => {
+                self.chain.others_mine(self.chain.index(node), blocks);
+            }
+            Deed::Reorganise { node, depth } if parted == 0 => {
+                self.chain.reorganise(self.chain.index(node), depth);
+                self.tally.reorganisations += 1;
+            }
+            Deed::TurnBack { node } if parted == 0 => self.chain.turn_back(self.chain.index(node), PARTED),
+            _ => {}
+        }
+    }
+
+    /// Something breaks; for how many milliseconds, if it is to be mended.
+    fn harm(&mut self, deed: Deed) -> Option<u64> {
+        match deed {
             Deed::Stall { miner, millis } => {
                 self.stall(miner, millis.saturating_mul(1000));
-                return Ok(());
-            }
-            Deed::OthersMine { node, blocks } => {
-                let node = self.chain.index(node);
-                if self.chain.parted() < PARTED {
-                    self.chain.others_mine(node, blocks);
-                }
-                return self.spread();
-            }
-            Deed::Reorganise { node, depth } => {
-                let node = self.chain.index(node);
-                if self.chain.parted() == 0 {
-                    self.chain.reorganise(node, depth);
-                    self.tally.reorganisations += 1;
-                }
-                return self.spread();
-            }
-            Deed::TurnBack { node } => {
-                let node = self.chain.index(node);
-                if self.chain.parted() == 0 {
-                    self.chain.turn_back(node, PARTED);
-                }
-                return self.spread();
+                None
             }
             Deed::Crash { effects, millis } => {
                 self.countdown.get_or_insert((effects, millis.saturating_mul(1000)));
-                return Ok(());
+                None
             }
             Deed::SyncFails { syncs } => {
                 self.store.disk.failing_syncs = syncs;
-                return Ok(());
+                None
             }
             Deed::Calendar { seconds } => {
                 self.calendar = seconds;
-                return Ok(());
+                None
             }
             Deed::DiskFull { millis } => {
                 self.store.disk.full = true;
-                mend(millis)
+                Some(millis)
             }
             Deed::DiskSlow { millis } => {
                 self.disk_slow = true;
-                mend(millis)
+                Some(millis)
             }
+            _ => self.harm_node(deed),
+        }
+    }
+
+    /// Never so much that more than half of the nodes that answer would lie.
+    fn harm_node(&mut self, deed: Deed) -> Option<u64> {
+        let liar = self.chain.has_liar();
+        match deed {
             Deed::NodeGone { node, millis } => {
                 let index = self.chain.index(node);
-                if self.chain.has_liar() && !self.chain.has_honest_besides(index) {
-                    return Ok(());
+                if liar && !self.chain.has_honest_besides(index) {
+                    return None;
                 }
                 self.chain.nodes[index].gone = true;
-                mend(millis)
+                Some(millis)
             }
             Deed::NodeSlow { node, millis } => {
                 let index = self.chain.index(node);
                 self.chain.nodes[index].slow = true;
-                mend(millis)
+                Some(millis)
             }
             Deed::NodeLies { node, lie, millis } => {
                 let index = self.chain.index(node);
-                if self.chain.has_liar() || !self.chain.has_honest_besides(index) || self.chain.parted() > 0 {
-                    return Ok(());
+                if liar || !self.chain.has_honest_besides(index) || self.chain.parted() > 0 {
+                    return None;
                 }
                 self.audit.lied_to |= lie == Lie::HasAll;
                 self.chain.nodes[index].lie = Some(lie);
-                mend(millis)
+                Some(millis)
             }
-            Deed::Split { node, millis } => {
+            Deed::Split { node, millis } if !liar => {
                 let index = self.chain.index(node);
-                if self.chain.has_liar() {
-                    return Ok(());
-                }
                 self.chain.nodes[index].side = 1;
-                mend(millis)
+                Some(millis)
             }
-        };
-        self.tally.faults += 1;
-        self.later(after, event);
-        Ok(())
+            _ => None,
+        }
     }
 
     pub(super) fn mend(&mut self, deed: Deed) -> Result<(), Broken> {
