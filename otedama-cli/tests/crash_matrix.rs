@@ -30,6 +30,9 @@ use stage::{MATURITY, Stage};
 const ROLL_UP: u32 = 4;
 /// How far the clock is behind in every other life under load, in seconds: more than a day.
 const CLOCK_BEHIND: u32 = 100_000;
+/// How long the rest of the process goes on when one thread stands before a step, or within it: who tells of the step
+/// without waiting for it is found out.
+const LINGER: &str = "linger=sleep(20)";
 const SIGKILL: i32 = 9;
 
 /// How the process dies.
@@ -135,7 +138,8 @@ fn die(stage: &Stage, death: &Death, behind: u32) {
     let Death { point, passes, scene } = death;
     let points =
         format!("roll-up=return({ROLL_UP});clock-behind=return({behind});{point}={passes}*off->return");
-    let mut pool = Process::doomed(&stage.config(), &points);
+    let linger = if point.starts_with("after") { "" } else { LINGER };
+    let mut pool = Process::doomed(&stage.config(), &format!("{points};{linger}"));
     let miners = pool.address().map_or(Vec::new(), |address| stage.mine(&address));
     let gone = match scene {
         Scene::Mining => None,
