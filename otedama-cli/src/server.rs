@@ -155,6 +155,8 @@ fn log(pool: &str, event: &PoolEvent) {
         PoolEvent::BlockTurned { hash, height, state, reward, fee } => {
             info!(pool, %hash, height, ?state, %reward, %fee, "block turned");
         }
+        PoolEvent::RolledUp { shares } => debug!(pool, shares, "shares rolled up"),
+        PoolEvent::RollUpFailed(error) => warn!(pool, "shares cannot be rolled up: {error}"),
         PoolEvent::JournalFailed(error) => warn!(pool, "shares are refused: {error}"),
         PoolEvent::JournalRecovered => info!(pool, "the journal works again"),
         PoolEvent::NodeFailed { node, error } => warn!(pool, ?node, "{error}"),
