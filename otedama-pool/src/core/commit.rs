@@ -97,11 +97,7 @@ impl Commit {
 
     /// Takes in the shares of earlier lives, newest first.
     pub(super) fn load(&mut self, shares: &[(Account, Weight)], span: Weight) {
-        for (account, weight) in shares {
-            if !self.window.push_older(account, *weight, span) {
-                break;
-            }
-        }
+        self.window.fill(shares.iter().map(|(account, weight)| (account, *weight)), span);
     }
 
     pub(super) fn scheme(&self) -> &Arc<dyn Scheme> {

@@ -39,6 +39,12 @@ impl<T: Clone + Eq + Hash> Interner<T> {
         Some(slot)
     }
 
+    /// Holds a slot once more that somebody holds; `false` if nobody does.
+    pub(super) fn hold(&mut self, slot: u32) -> bool {
+        let held = self.slot(slot).and_then(Option::as_mut);
+        held.map(|(_, holders)| *holders += 1).is_some()
+    }
+
     /// Gives up one hold on the slot.
     pub(super) fn release(&mut self, slot: u32) {
         let Some(held) = self.slot(slot) else { return };
@@ -83,6 +89,9 @@ mod tests {
         assert_eq!(names.acquire(&"a"), Some(a));
         names.release(a);
         assert_eq!(names.get(a), Some(&"a"), "held once more");
+        assert!(names.hold(a) && !names.hold(77));
+        names.release(a);
+        assert_eq!(names.get(a), Some(&"a"), "held a third time");
         names.release(a);
         assert_eq!(names.get(a), None);
         names.release(a);

@@ -1,6 +1,6 @@
 //! The shares that a scheme looks back on.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
 use otedama_core::Weight;
@@ -75,13 +75,54 @@ impl ShareWindow {
     /// Adds a share older than all others, for filling a window from a journal that is read newest first. Returns
     /// whether even older ones would be kept.
     pub fn push_older(&mut self, account: &Account, weight: Weight, span: Weight) -> bool {
-        if let Some(share) = self.pack(account, weight) {
+        let share = self.pack(account, weight);
+        self.put_oldest(share, span)
+    }
+
+    fn put_oldest(&mut self, share: Option<Packed>, span: Weight) -> bool {
+        if let Some(share) = share {
             self.shares.push_front(share);
             self.outside += 1;
         }
         self.settle(span);
         self.keep();
         self.total < reserve(span)
+    }
+
+    /// Adds many shares older than all others, newest first, until older ones would not be kept. The same as
+    /// [`push_older`](Self::push_older) again and again, and much faster where clones of one account name it.
+    pub fn fill<'a>(&mut self, shares: impl IntoIterator<Item = (&'a Account, Weight)>, span: Weight) {
+        let mut accounts: HashMap<*const u8, u32> = HashMap::new();
+        let mut weights: HashMap<Weight, u32> = HashMap::new();
+        for (account, weight) in shares {
+            let weight = weight.min(HEAVIEST);
+            let name = account.as_str().as_ptr();
+            // A slot may have become another's since, if the share was dropped at once.
+            let known =
+                accounts.get(&name).zip(weights.get(&weight)).filter(|(account_slot, weight_slot)| {
+                    self.accounts.get(**account_slot) == Some(account)
+                        && self.weights.get(**weight_slot) == Some(&weight)
+                });
+            let more = match known.map(|(account, weight)| Packed { account: *account, weight: *weight }) {
+                Some(share) => {
+                    self.accounts.hold(share.account);
+                    self.weights.hold(share.weight);
+                    self.total = self.total.saturating_add(weight);
+                    self.put_oldest(Some(share), span)
+                }
+                None => {
+                    let share = self.pack(account, weight);
+                    if let Some(share) = share {
+                        accounts.insert(name, share.account);
+                        weights.insert(weight, share.weight);
+                    }
+                    self.put_oldest(share, span)
+                }
+            };
+            if !more {
+                return;
+            }
+        }
     }
 
     /// Takes the newest share back, which could not be recorded. As if it had never been added, if it was added
@@ -357,11 +398,21 @@ mod tests {
                     break;
                 }
             }
+            let mut filled = ShareWindow::default();
+            let (accounts, strangers) = ([0, 1, 2, 3, 4].map(account), [0, 1, 2, 3, 4].map(account));
+            let named = |(index, (miner, weight)): (usize, &(usize, u128))| {
+                // Equal names are mostly clones of each other, and sometimes only equal.
+                (if index % 7 == 0 { &strangers[*miner] } else { &accounts[*miner] }, Weight::new(*weight))
+            };
+            filled.fill(shares.iter().rev().enumerate().map(named), span);
             prop_assert_eq!(forward.within(span), backward.within(span));
+            prop_assert_eq!(forward.within(span), filled.within(span));
             let list = |window: &ShareWindow| -> Vec<_> {
                 window.iter().map(|(account, weight)| (account.clone(), weight)).collect()
             };
             prop_assert_eq!(list(&forward), list(&backward));
+            prop_assert_eq!(list(&forward), list(&filled));
+            prop_assert_eq!((forward.total(), forward.outside), (filled.total(), filled.outside));
         }
     }
 }
