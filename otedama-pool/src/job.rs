@@ -1,12 +1,13 @@
 //! The job board: templates become jobs, and jobs are remembered for as long as a share may come for them.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use otedama_core::{Algorithm, Amount, BitcoinSource, Digest, Hash256, JobBody, JobId, Percent};
 use otedama_stratum::{EncodeError, EncodedJob};
 
 use crate::account::Account;
+use crate::hashing::{DigestSet, NumberMap};
 use crate::journal::Life;
 use crate::scheme::Payee;
 use crate::template::{CoinbaseOutput, CoinbasePlan, Marker, Template, TemplateError};
@@ -90,7 +91,7 @@ struct Round {
     clean: bool,
     merkle_path: Box<[Hash256]>,
     jobs: HashMap<(Option<Account>, u32), Arc<BoardJob>>,
-    seen: HashMap<u32, HashSet<Digest>>,
+    seen: NumberMap<u64, DigestSet<Digest>>,
 }
 
 impl JobBoard {
@@ -119,7 +120,7 @@ impl JobBoard {
     pub fn set_template(&mut self, template: Arc<Template>) -> Result<(), JobError> {
         let clean = self.template().is_none_or(|old| old.previous != template.previous);
         let merkle_path = template.merkle_path();
-        let (jobs, seen) = (HashMap::new(), HashMap::new());
+        let (jobs, seen) = (HashMap::new(), NumberMap::default());
         let mut round = Round { template, clean, merkle_path, jobs, seen };
         let (newest, number) = (self.newest + 1, self.numbers.wrapping_add(1));
         let trial = Payout { account: Account::new(""), script: self.layout.pool_script.as_ref().into() };
@@ -188,12 +189,13 @@ impl JobBoard {
     /// Remembers a digest; `false` if the job has had it. Also `false` for a job that is no longer remembered, since
     /// nobody could say.
     pub fn is_first(&mut self, job: &BoardJob, digest: &Digest) -> bool {
-        self.round_mut(job).is_some_and(|round| round.seen.entry(job.number).or_default().insert(*digest))
+        self.round_mut(job)
+            .is_some_and(|round| round.seen.entry(job.number.into()).or_default().insert(*digest))
     }
 
     /// Forgets a digest whose share could not be recorded, so that it may be sent again.
     pub fn forget(&mut self, job: &BoardJob, digest: &Digest) {
-        if let Some(seen) = self.round_mut(job).and_then(|round| round.seen.get_mut(&job.number)) {
+        if let Some(seen) = self.round_mut(job).and_then(|round| round.seen.get_mut(&job.number.into())) {
             seen.remove(digest);
         }
     }

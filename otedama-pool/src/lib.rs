@@ -5,6 +5,7 @@ mod account;
 mod coin;
 pub mod core;
 pub mod extranonce;
+mod hashing;
 pub mod job;
 pub mod journal;
 pub mod ledger;

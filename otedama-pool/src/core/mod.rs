@@ -28,6 +28,7 @@ use self::connection::{Connection, Given};
 use self::shares::PendingShare;
 use self::source::Sources;
 use crate::extranonce::Prefixes;
+use crate::hashing::NumberMap;
 use crate::job::JobBoard;
 use crate::journal::{BlockRecord, Life};
 use crate::vardiff::Vardiff;
@@ -47,7 +48,7 @@ const LOOK: Duration = Duration::from_secs(2);
 pub struct PoolCore {
     config: CoreConfig,
     now: Now,
-    connections: HashMap<ConnectionId, Connection>,
+    connections: NumberMap<ConnectionId, Connection>,
     prefixes: Prefixes,
     /// What was given under prefixes whose connections are gone, on the current template.
     given: HashMap<Extranonce, Given>,
@@ -55,7 +56,7 @@ pub struct PoolCore {
     sources: Sources,
     commit: Commit,
     blocks: Blocks,
-    checks: HashMap<CheckId, PendingShare>,
+    checks: NumberMap<CheckId, Box<PendingShare>>,
     last_check: u64,
     /// Connections that are not read from for now.
     paused: usize,
@@ -97,9 +98,9 @@ impl PoolCore {
             config,
             now,
             blocks,
-            connections: HashMap::new(),
+            connections: NumberMap::default(),
             sources: Sources::default(),
-            checks: HashMap::new(),
+            checks: NumberMap::default(),
             last_check: 0,
             paused: 0,
             unrolled: 0,

@@ -7,9 +7,10 @@ use otedama_stratum::Ticket;
 
 use super::PoolCore;
 use super::commit::{AcceptedShare, Found, Record};
-use super::connection::{SentJob, Worker};
+use super::connection::Worker;
 use super::io::{BatchId, CheckId, ConnectionId, Effect, PoolEvent};
 use super::mining::assemble;
+use crate::job::BoardJob;
 use crate::journal::{Applied, Candidate, JournalError};
 use crate::validator::Pending;
 
@@ -20,7 +21,7 @@ pub(super) struct PendingShare {
     /// What to answer to; none if that is done.
     ticket: Option<Ticket>,
     worker: Worker,
-    sent: SentJob,
+    board: Arc<BoardJob>,
     share: Share,
     pending: Pending,
 }
@@ -42,7 +43,12 @@ impl PoolCore {
     }
 
     /// What does not count as a share is hashed all the same if a header can be made of it: it may be a block.
-    fn begin(&self, id: ConnectionId, ticket: Option<Ticket>, share: &Share) -> Result<PendingShare, Reject> {
+    fn begin(
+        &self,
+        id: ConnectionId,
+        ticket: Option<Ticket>,
+        share: &Share,
+    ) -> Result<Box<PendingShare>, Reject> {
         let connection = self.connections.get(&id).ok_or(Reject::NotSubscribed)?;
         let known = connection.worker(share.worker);
         let worker = known.or_else(|| connection.first_worker()).ok_or(Reject::Unauthorized)?;
@@ -56,17 +62,18 @@ impl PoolCore {
         } else if ticket.is_none() || self.is_full(connection) {
             pending = pending.refused(Reject::Overloaded);
         }
-        let (worker, sent, share) = (worker.clone(), sent.clone(), share.clone());
-        Ok(PendingShare { connection: id, ticket, worker, sent, share, pending })
+        let (worker, board, share) = (worker.clone(), Arc::clone(&sent.board), share.clone());
+        Ok(Box::new(PendingShare { connection: id, ticket, worker, board, share, pending }))
     }
 
     /// The hash is there: the verdict. A block goes out whatever the verdict on the share is.
     pub(super) fn verified(&mut self, check: CheckId, digest: Digest) {
         let Some(checked) = self.checks.remove(&check) else { return };
-        let PendingShare { connection, ticket, worker, sent, share, pending } = checked;
+        let PendingShare { connection, ticket, worker, board: job, pending, .. } = &*checked;
+        let (connection, ticket) = (*connection, *ticket);
         self.check_ended(connection);
         let board = &mut self.board;
-        let judged = pending.finish(digest, |digest| board.is_first(&sent.board, digest));
+        let judged = pending.finish(digest, |digest| board.is_first(job, digest));
         match (judged.verdict, ticket) {
             (Ok(verdict), Some(ticket)) => self.commit.add(Record::Share(AcceptedShare {
                 connection,
@@ -75,23 +82,24 @@ impl PoolCore {
                 worker: Arc::clone(&worker.name),
                 weight: verdict.weight(),
                 digest,
-                job: Arc::clone(&sent.board),
+                job: Arc::clone(job),
             })),
             (Ok(_), None) => {}
             (Err(reject), ticket) => self.reject(connection, ticket, reject),
         }
         if judged.block {
-            self.block_found(&worker, &sent, &share);
+            self.block_found(&checked);
         }
     }
 
-    fn block_found(&mut self, worker: &Worker, sent: &SentJob, share: &Share) {
-        let Some((hash, block)) = assemble(&sent.job, &sent.board, share) else { return };
+    fn block_found(&mut self, checked: &PendingShare) {
+        let PendingShare { worker, board, share, pending, .. } = checked;
+        let Some((hash, block)) = assemble(pending.job(), board, share) else { return };
         if !self.blocks.is_first(hash) {
             return;
         }
         let (account, name) = (worker.payout.account.clone(), Arc::clone(&worker.name));
-        let (job, candidate, leaves_at) = (Arc::clone(&sent.board), None, None);
+        let (job, candidate, leaves_at) = (Arc::clone(board), None, None);
         let found = Found { hash, account, worker: name, job, block, candidate, leaves_at };
         self.commit.add_block(found, self.now);
     }

@@ -1,0 +1,80 @@
+//! Fast hashes for keys that nobody outside can choose.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// A map by numbers that the pool itself gives out. It has the same order in every process.
+pub(crate) type NumberMap<K, V> = HashMap<K, V, BuildHasherDefault<Spread>>;
+
+/// A set of digests. Whoever would like two of them in one place has to find two shares whose first eight bytes agree
+/// in many bits, on top of the work that makes them shares.
+pub(crate) type DigestSet<D> = HashSet<D, BuildHasherDefault<Front>>;
+
+/// Spreads a number over all bits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+/// Takes the first eight bytes as they are: those of a digest are random, its last ones are zeros by proof of work.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Front(u64);
+
+impl Hasher for Front {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(front) = bytes.first_chunk() {
+            self.0 ^= u64::from_le_bytes(*front).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+
+    /// The length, which is always the same.
+    fn write_usize(&mut self, _: usize) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use otedama_core::Digest;
+
+    use super::*;
+
+    #[test]
+    fn neighbours_lie_apart() {
+        let hash = |number: u64| {
+            let mut hasher = Spread::default();
+            hasher.write_u64(number);
+            hasher.finish()
+        };
+        let tops: HashSet<_> = (0..128).map(|number| hash(number) >> 57).collect();
+        assert!(tops.len() > 64, "{}", tops.len());
+    }
+
+    #[test]
+    fn digests_are_found_again() {
+        let digest = |number: u64| {
+            let mut bytes = [0; 32];
+            bytes[..8].copy_from_slice(&number.to_le_bytes());
+            Digest::new(bytes)
+        };
+        let mut seen = DigestSet::default();
+        assert!((0..10_000).all(|number| seen.insert(digest(number))));
+        assert!((0..10_000).all(|number| !seen.insert(digest(number))));
+    }
+}
