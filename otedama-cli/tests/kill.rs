@@ -27,7 +27,8 @@ const MINERS: [&str; 4] = [
 ];
 
 /// One share takes four hashes, one block 2,048.
-const SHARE_DIFFICULTY: &str = "0.000000000931322574615478515625";
+/// Without a point, which would end the address.
+const SHARE_DIFFICULTY: &str = "931322574615478515625e-30";
 const BLOCK_BITS: &str = "1f1fffff";
 /// Network difficulties; so many that no share of this test is ever rolled up, and each can be looked for.
 const WINDOW: &str = "1000000.0";

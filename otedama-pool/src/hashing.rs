@@ -3,12 +3,45 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
+use otedama_core::Digest;
+
 /// A map by numbers that the pool itself gives out. It has the same order in every process.
 pub(crate) type NumberMap<K, V> = HashMap<K, V, BuildHasherDefault<Spread>>;
 
-/// A set of digests. Whoever would like two of them in one place has to find two shares whose first eight bytes agree
-/// in many bits, on top of the work that makes them shares.
-pub(crate) type DigestSet<D> = HashSet<D, BuildHasherDefault<Front>>;
+/// Parts of a [`DigestSet`].
+const PARTS: usize = 64;
+
+/// A set of digests, in parts: a part that grows is a small one, and nobody waits for the whole to be moved.
+///
+/// Whoever would like two of them in one place has to find two shares whose first eight bytes agree in many bits, on top
+/// of the work that makes them shares.
+#[derive(Debug, Default)]
+pub(crate) struct DigestSet {
+    parts: Vec<HashSet<Digest, BuildHasherDefault<Front>>>,
+}
+
+impl DigestSet {
+    /// Adds a digest; `false` if it was there.
+    pub(crate) fn insert(&mut self, digest: Digest) -> bool {
+        if self.parts.is_empty() {
+            self.parts.resize_with(PARTS, HashSet::default);
+        }
+        self.part(&digest).is_some_and(|part| part.insert(digest))
+    }
+
+    /// Takes a digest out.
+    pub(crate) fn remove(&mut self, digest: &Digest) {
+        if let Some(part) = self.part(digest) {
+            part.remove(digest);
+        }
+    }
+
+    /// The ninth byte is as random as those that the parts look at.
+    fn part(&mut self, digest: &Digest) -> Option<&mut HashSet<Digest, BuildHasherDefault<Front>>> {
+        let byte = digest.as_bytes().get(8).copied().unwrap_or(0);
+        self.parts.get_mut(usize::from(byte) % PARTS)
+    }
+}
 
 /// Spreads a number over all bits.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,8 +84,6 @@ impl Hasher for Front {
 
 #[cfg(test)]
 mod tests {
-    use otedama_core::Digest;
-
     use super::*;
 
     #[test]
@@ -71,10 +102,14 @@ mod tests {
         let digest = |number: u64| {
             let mut bytes = [0; 32];
             bytes[..8].copy_from_slice(&number.to_le_bytes());
+            bytes[8] = u8::try_from(number % 251).unwrap();
             Digest::new(bytes)
         };
         let mut seen = DigestSet::default();
         assert!((0..10_000).all(|number| seen.insert(digest(number))));
         assert!((0..10_000).all(|number| !seen.insert(digest(number))));
+        seen.remove(&digest(77));
+        seen.remove(&digest(1 << 40));
+        assert!(seen.insert(digest(77)) && !seen.insert(digest(78)));
     }
 }

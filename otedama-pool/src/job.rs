@@ -91,7 +91,7 @@ struct Round {
     clean: bool,
     merkle_path: Box<[Hash256]>,
     jobs: HashMap<(Option<Account>, u32), Arc<BoardJob>>,
-    seen: NumberMap<u64, DigestSet<Digest>>,
+    seen: NumberMap<u64, DigestSet>,
 }
 
 impl JobBoard {

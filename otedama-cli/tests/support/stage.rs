@@ -24,7 +24,7 @@ const MINERS: [&str; 2] =
 const RIGS: usize = 2;
 
 /// One hash is a share, and every other one a block: this chain knows no higher difficulty.
-const SHARE_DIFFICULTY: &str = "0.0000152587890625";
+const SHARE_DIFFICULTY: &str = "152587890625e-16";
 /// Nodes need milliseconds for each block. At full speed they would only be given thousands of rivals.
 const PACE: Pace =
     Pace { algorithm: Algorithm::SCRYPT, in_flight: 4, rest: Duration::from_millis(150), keeps_lines: true };
