@@ -168,3 +168,26 @@ fn the_environment_is_over_the_file() {
     );
     refused(&validate("OTEDAMA_POOL__FEE_PERCENT", "1.5"), 2, "write \"1.5\" in quotes");
 }
+
+#[test]
+fn chaos_counts_what_happened_and_shrinks_what_breaks() {
+    let good = run(&["chaos", "--seed", "1", "--seeds", "3", "--hours", "0.02", "--json"]);
+    assert_eq!(good.code, Some(0), "{}", good.stderr);
+    let sum: serde_json::Value = serde_json::from_str(&good.stdout).unwrap();
+    assert_eq!((&sum["seeds"], &sum["broken"]), (&3.into(), &0.into()));
+    assert!(sum["accepted"].as_u64() > Some(0) && sum["effects"].as_u64() > Some(100), "{sum}");
+    let again = run(&["chaos", "--seed", "1", "--seeds", "3", "--hours", "0.02", "--json", "--threads", "1"]);
+    assert_eq!(good.stdout, again.stdout, "a seed is a run, on however many threads");
+
+    let args = ["chaos", "--seed", "0", "--hours", "0.05", "--bug", "never-syncs"];
+    let bad = run(&args);
+    assert_eq!(bad.code, Some(1));
+    assert!(bad.stdout.contains("seed 0: broken: accepted means durable"), "{}", bad.stdout);
+    assert!(bad.stdout.contains("Crash"), "the action that it takes: {}", bad.stdout);
+    assert_eq!(run(&args).stdout, bad.stdout);
+    for wrong in
+        [["--hours", "0"], ["--hours", "1e3"], ["--hours", "-1"], ["--bug", "none"], ["--seeds", "0"]]
+    {
+        assert_eq!(run(&["chaos", wrong[0], wrong[1]]).code, Some(2), "{wrong:?}");
+    }
+}

@@ -119,6 +119,11 @@ fn a_backup_of_a_running_journal_is_restored() {
 
     let taken = Sqlite::restore(path("backup.db"), path("journal.db"), &mut |_| ());
     assert!(matches!(taken, Err(JournalError::Storage(what)) if what.contains("there already")));
+    // The log of a journal that is gone would be taken for the restored one's.
+    std::fs::write(path("restored.db-wal"), b"").unwrap();
+    let logged = Sqlite::restore(path("backup.db"), path("restored.db"), &mut |_| ());
+    assert!(matches!(logged, Err(JournalError::Storage(what)) if what.contains("restored.db-wal")));
+    std::fs::remove_file(path("restored.db-wal")).unwrap();
     let restored = Sqlite::restore(path("backup.db"), path("restored.db"), &mut |_| ()).unwrap();
     assert_eq!(restored, report);
     verify(&path("restored.db"));

@@ -15,8 +15,13 @@ use super::file;
 /// Pages that are copied between two words of progress.
 const PAGES: i32 = 1024;
 
-/// Refuses a place where something is.
+/// Refuses a place where something is: a file, or the log of one, which would be taken for the copy's.
 pub(super) fn refuse_existing(to: &Path) -> Result<(), JournalError> {
+    refuse_file(to)?;
+    refuse_file(&beside(to, "-wal"))
+}
+
+fn refuse_file(to: &Path) -> Result<(), JournalError> {
     match fs::symlink_metadata(to) {
         Ok(_) => Err(JournalError::Storage(format!("{} is there already", to.display()))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
