@@ -18,7 +18,7 @@ use workbench::{ALICE, Miner, NOON, POOL, Pool, REST, pplns};
 /// A pool whose connections may have this many shares under way.
 fn narrow(checks: usize) -> CoreConfig {
     let mut config = pplns();
-    config.limits.checks_per_connection = checks;
+    config.limits.shares_per_connection = checks;
     config
 }
 
@@ -137,6 +137,30 @@ fn an_overloaded_pool_hashes_all_the_same_and_stops_reading() {
     assert_eq!([miner.answer(), miner.answer(), miner.answer()], [Some(Ok(())), Some(Ok(())), Some(Err(20))]);
     assert_eq!(pool.node.submitted().len(), 1, "refused as a share, a block all the same");
     assert_eq!((pool.shares().len(), pool.blocks().len()), (2, 1));
+}
+
+#[test]
+fn whoever_waits_for_a_journal_that_hangs_is_not_read_from() {
+    let mut pool = Pool::new(narrow(2));
+    let (mut miner, mut other) = (Miner::join(&mut pool, ALICE), Miner::join(&mut pool, POOL));
+    pool.bench.hold_journal();
+    for _ in 0..2 {
+        let share = miner.find(&pool, false);
+        assert_eq!(miner.submit(&mut pool, &share), None);
+    }
+    assert!(pool.bench.paused(miner.connection) && !pool.bench.paused(other.connection));
+    let share = other.find(&pool, false);
+    assert_eq!(other.submit(&mut pool, &share), None);
+    pool.bench.release();
+    miner.exchange(&mut pool);
+    assert_eq!([miner.answer(), miner.answer()], [Some(Ok(())); 2]);
+    assert!(!pool.bench.paused(miner.connection));
+    pool.journal.inject(Failure::Refused);
+    let shares = [miner.find(&pool, false), miner.find(&pool, false)];
+    assert_eq!(miner.submit(&mut pool, &shares[0]), Some(Err(20)));
+    pool.bench.advance(Duration::from_secs(2));
+    assert_eq!(miner.submit(&mut pool, &shares[1]), Some(Ok(())), "a refused share is done with");
+    assert!(!pool.bench.paused(miner.connection));
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub struct CoreConfig {
 /// Reads a payout address.
 pub type Payouts = Arc<dyn Fn(&str) -> Option<Payout> + Send + Sync>;
 
-/// What the core bounds besides what sessions bound. Beyond `checks_per_connection`, `checks` and `backlog` shares are
+/// What the core bounds besides what sessions bound. Beyond `shares_per_connection`, `checks` and `backlog` shares are
 /// refused (though they are hashed, since they may be blocks), and whoever sent them is not read from until half of it is
 /// done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +46,9 @@ pub type Payouts = Arc<dyn Fn(&str) -> Option<Payout> + Send + Sync>;
 pub struct CoreLimits {
     /// Connections at a time.
     pub connections: usize,
-    /// Shares of one connection that wait for their hash.
-    pub checks_per_connection: usize,
+    /// Shares of one connection that wait for their hash or their answer; fewer than a
+    /// [session](otedama_stratum::Limits::pending_answers) holds, which refuses what comes beyond.
+    pub shares_per_connection: usize,
     /// Shares of all connections that wait for their hash.
     pub checks: usize,
     /// Records that wait for the journal.
@@ -60,7 +61,7 @@ impl Default for CoreLimits {
     fn default() -> Self {
         Self {
             connections: 50_000,
-            checks_per_connection: 1024,
+            shares_per_connection: 512,
             checks: 65_536,
             backlog: 65_536,
             roll_up: 65_536,

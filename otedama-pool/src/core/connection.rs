@@ -20,8 +20,8 @@ pub(super) struct Connection {
     pub(super) vardiff: Vardiff,
     /// The miner cannot count shares that are easier than this.
     pub(super) easiest: Target,
-    /// Shares that are being hashed.
-    pub(super) checking: usize,
+    /// Shares that wait for their hash, or for the journal and their answer.
+    pub(super) open: usize,
     /// Nothing is read from it until it has less under way.
     pub(super) paused: bool,
     /// The next look at its timers, as it stands in the core's heap.
@@ -67,9 +67,9 @@ pub(super) struct SentJob {
 
 impl Connection {
     pub(super) fn new(session: ServerSession, vardiff: Vardiff) -> Self {
-        let (prefix, checking, paused, alarm, greeted) = (None, 0, false, None, false);
+        let (prefix, open, paused, alarm, greeted) = (None, 0, false, None, false);
         let (workers, easiest, given, jobs) = (Vec::new(), Target::MAX, Given::default(), VecDeque::new());
-        Self { session, prefix, workers, vardiff, easiest, checking, paused, alarm, greeted, given, jobs }
+        Self { session, prefix, workers, vardiff, easiest, open, paused, alarm, greeted, given, jobs }
     }
 
     /// The worker with this number, if it was authorised.

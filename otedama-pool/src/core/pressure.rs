@@ -7,7 +7,7 @@ use super::io::{ConnectionId, Effect};
 impl PoolCore {
     /// Whether a share of this connection is one too many.
     pub(super) fn is_full(&self, connection: &Connection) -> bool {
-        connection.checking >= self.config.limits.checks_per_connection || self.is_congested()
+        connection.open >= self.config.limits.shares_per_connection || self.is_congested()
     }
 
     fn is_congested(&self) -> bool {
@@ -16,11 +16,11 @@ impl PoolCore {
     }
 
     /// A share of this connection went off to be hashed.
-    pub(super) fn check_begins(&mut self, id: ConnectionId) {
+    pub(super) fn share_begins(&mut self, id: ConnectionId) {
         let congested = self.is_congested();
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        connection.checking += 1;
-        let full = congested || connection.checking >= self.config.limits.checks_per_connection;
+        connection.open += 1;
+        let full = congested || connection.open >= self.config.limits.shares_per_connection;
         if full && !connection.paused {
             connection.paused = true;
             self.paused += 1;
@@ -28,10 +28,10 @@ impl PoolCore {
         }
     }
 
-    /// A share of this connection was hashed.
-    pub(super) fn check_ended(&mut self, id: ConnectionId) {
+    /// A share of this connection was answered, or was hashed and needs no answer.
+    pub(super) fn share_ended(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.checking = connection.checking.saturating_sub(1);
+            connection.open = connection.open.saturating_sub(1);
         }
         if self.paused > 0 && self.is_relieved() {
             self.resume(id);
@@ -61,9 +61,9 @@ impl PoolCore {
     }
 
     fn resume(&mut self, id: ConnectionId) {
-        let half = self.config.limits.checks_per_connection / 2;
+        let half = self.config.limits.shares_per_connection / 2;
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        if connection.paused && connection.checking <= half {
+        if connection.paused && connection.open <= half {
             connection.paused = false;
             self.paused -= 1;
             self.effects.push_back(Effect::Resume { connection: id });

@@ -36,7 +36,7 @@ impl PoolCore {
                 let header = Box::new(*pending.pending.header());
                 self.checks.insert(check, pending);
                 self.effects.push_back(Effect::Verify { check, header });
-                self.check_begins(id);
+                self.share_begins(id);
             }
             Err(reject) => self.reject(id, ticket, reject),
         }
@@ -71,7 +71,6 @@ impl PoolCore {
         let Some(checked) = self.checks.remove(&check) else { return };
         let PendingShare { connection, ticket, worker, board: job, pending, .. } = &*checked;
         let (connection, ticket) = (*connection, *ticket);
-        self.check_ended(connection);
         let board = &mut self.board;
         let judged = pending.finish(digest, |digest| board.is_first(job, digest));
         match (judged.verdict, ticket) {
@@ -84,8 +83,11 @@ impl PoolCore {
                 digest,
                 job: Arc::clone(job),
             })),
-            (Ok(_), None) => {}
-            (Err(reject), ticket) => self.reject(connection, ticket, reject),
+            (Ok(_), None) => self.share_ended(connection),
+            (Err(reject), ticket) => {
+                self.reject(connection, ticket, reject);
+                self.share_ended(connection);
+            }
         }
         if judged.block {
             self.block_found(&checked);
@@ -148,6 +150,7 @@ impl PoolCore {
                     self.resend_job(id);
                 }
                 self.touched.insert(id);
+                self.share_ended(id);
             }
             Record::Block(mut found) => {
                 self.commit.leaves(&mut found);
@@ -168,6 +171,7 @@ impl PoolCore {
             Record::Share(share) => {
                 self.board.forget(&share.job, &share.digest);
                 self.reject(share.connection, Some(share.ticket), Reject::NotRecorded);
+                self.share_ended(share.connection);
             }
             Record::Block(mut found) => {
                 self.commit.leaves(&mut found);

@@ -119,7 +119,7 @@ impl World {
         let span = pplns.span(network.target().unwrap_or(Target::MAX));
         let mut config = config(pplns, fee);
         config.limits.roll_up = random.between(20, 200);
-        config.limits.checks_per_connection = usize::try_from(random.between(4, 64)).unwrap_or(4);
+        config.limits.shares_per_connection = usize::try_from(random.between(4, 64)).unwrap_or(4);
         let miners = (0..random.between(1, 4)).map(|number| miner(number, &mut random)).collect();
         let audit = Audit::new(config.pool.clone(), span, MATURITY);
         let mut world = Self {
