@@ -109,22 +109,21 @@ mod tests {
     }
 
     #[test]
-    fn a_million_miners_share_to_the_last_unit() {
+    fn one_to_a_million_miners_share_to_the_last_unit() {
         let scheme = Pplns::new(Factor::whole(1)).unwrap();
         let target = network(1 << 60);
-        let mut window = ShareWindow::default();
-        for number in 0..1_000_000 {
-            window.push(
-                &account(number),
-                Weight::new(1 + (number as u128 * 7919) % 1009),
-                scheme.span(target),
-            );
+        for miners in [1, 2, 3, 10, 999, 100_000, 1_000_000] {
+            let mut window = ShareWindow::default();
+            for number in 0..miners {
+                let weight = Weight::new(1 + (number as u128 * 7919) % 1009);
+                window.push(&account(number), weight, scheme.span(target));
+            }
+            let reward = Amount::from_atomic(312_500_007);
+            let parts = scheme.split(reward, &account(0), &window, target);
+            assert_eq!(parts.len(), miners);
+            assert_eq!(Amount::checked_sum(parts.iter().map(|(_, part)| *part)), Some(reward));
+            assert!(parts.is_sorted_by(|a, b| a.0 < b.0));
         }
-        let reward = Amount::from_atomic(312_500_007);
-        let parts = scheme.split(reward, &account(0), &window, target);
-        assert_eq!(parts.len(), 1_000_000);
-        assert_eq!(Amount::checked_sum(parts.iter().map(|(_, part)| *part)), Some(reward));
-        assert!(parts.is_sorted_by(|a, b| a.0 < b.0));
     }
 
     proptest! {
