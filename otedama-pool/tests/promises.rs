@@ -164,6 +164,28 @@ fn whoever_waits_for_a_journal_that_hangs_is_not_read_from() {
 }
 
 #[test]
+fn whoever_was_paused_for_the_sake_of_all_is_read_from_when_all_is_well() {
+    let mut config = pplns();
+    config.limits.backlog = 2;
+    let mut pool = Pool::new(config);
+    let mut miners = [ALICE, POOL, ALICE].map(|user| Miner::join(&mut pool, user));
+    pool.bench.hold_journal();
+    for miner in &mut miners {
+        let share = miner.find(&pool, false);
+        miner.submit(&mut pool, &share);
+    }
+    let late = miners[2].find(&pool, false);
+    miners[2].submit(&mut pool, &late);
+    assert!(pool.bench.paused(miners[2].connection), "the journal's queue is full");
+    pool.bench.release();
+    assert!(miners.iter().all(|miner| !pool.bench.paused(miner.connection)));
+    let share = miners[0].find(&pool, false);
+    miners[0].exchange(&mut pool);
+    while miners[0].answer().is_some() {}
+    assert_eq!(miners[0].submit(&mut pool, &share), Some(Ok(())));
+}
+
+#[test]
 fn a_block_of_a_worker_that_nobody_knows_goes_out() {
     let mut pool = Pool::new(pplns());
     let mut miner = Miner::join(&mut pool, ALICE);

@@ -60,6 +60,8 @@ pub struct PoolCore {
     last_check: u64,
     /// Connections that are not read from for now.
     paused: usize,
+    /// Some of them may wait for the pool as a whole, not for shares of their own.
+    congested: bool,
     /// Shares written down since the last roll-up.
     unrolled: u64,
     rolling_up: bool,
@@ -103,6 +105,7 @@ impl PoolCore {
             checks: NumberMap::default(),
             last_check: 0,
             paused: 0,
+            congested: false,
             unrolled: 0,
             rolling_up: false,
             window: WindowState::Unknown,

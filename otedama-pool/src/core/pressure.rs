@@ -18,6 +18,7 @@ impl PoolCore {
     /// A share of this connection went off to be hashed.
     pub(super) fn share_begins(&mut self, id: ConnectionId) {
         let congested = self.is_congested();
+        self.congested |= congested;
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.open += 1;
         let full = congested || connection.open >= self.config.limits.shares_per_connection;
@@ -30,21 +31,27 @@ impl PoolCore {
 
     /// A share of this connection was answered, or was hashed and needs no answer.
     pub(super) fn share_ended(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.open = connection.open.saturating_sub(1);
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.open = connection.open.saturating_sub(1);
+        if !connection.paused {
+            return;
         }
-        if self.paused > 0 && self.is_relieved() {
+        if self.is_relieved() {
             self.resume(id);
-            // The last of many: those that only waited for the others have nothing of their own that would end.
-            if self.checks.is_empty() {
-                self.relieve();
-            }
+        } else {
+            // It may have no share left whose end would bring it back here.
+            self.congested = true;
         }
     }
 
-    /// Reads again from everybody who has little under way, if the pool as a whole has.
+    /// Reads again from everybody who has little under way, once the pool as a whole has. To be called whenever it may
+    /// have: it looks at the connections only if some of them wait for that.
     pub(super) fn relieve(&mut self) {
-        if self.paused == 0 || !self.is_relieved() {
+        if !self.congested || !self.is_relieved() {
+            return;
+        }
+        self.congested = false;
+        if self.paused == 0 {
             return;
         }
         let mut paused: Vec<_> =

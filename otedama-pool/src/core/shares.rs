@@ -92,6 +92,7 @@ impl PoolCore {
         if judged.block {
             self.block_found(&checked);
         }
+        self.relieve();
     }
 
     fn block_found(&mut self, checked: &PendingShare) {
