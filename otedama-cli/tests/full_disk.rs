@@ -64,6 +64,7 @@ fn a_disk_that_fails_accepts_nothing_and_holds_back_no_block() {
 fn a_full_disk_refuses_shares_and_holds_back_no_block() {
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = Disk::mount(folder.path()) else {
+        assert!(std::env::var_os("CI").is_none(), "no file system can be mounted: nobody would notice");
         println!("no file system can be mounted here: a full disk is not tried");
         return;
     };

@@ -5,11 +5,10 @@
 //! speaks bytes: a string of JSON lines or a client session.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use otedama_core::{Hash256, Moment, Now, UnixTime, Weight};
+use otedama_core::{Hash256, Moment, Now, UnixTime};
 use otedama_hash::Verifier;
 
 use crate::core::{CloseReason, ConnectionId, CoreConfig, Effect, Input, NodeId, PoolCore, PoolEvent};
@@ -247,10 +246,10 @@ impl Bench {
             }
             Effect::Pause { connection } => drop(self.paused.insert(connection)),
             Effect::Resume { connection } => drop(self.paused.remove(&connection)),
-            Effect::LoadWindow { span } => {
-                let shares = self.window(span);
-                self.core.handle(Input::Window { shares }, now);
-            }
+            Effect::LoadWindow { span } => match self.journal.window(&self.pool, span) {
+                Ok(shares) => self.core.handle(Input::Window { shares }, now),
+                Err(error) => self.events.push(PoolEvent::JournalFailed(error)),
+            },
             Effect::Submit { hash, block } => {
                 let answers = vec![(NodeId(0), self.node.submit(&block))];
                 self.core.handle(Input::Submitted { hash, answers }, now);
@@ -266,22 +265,6 @@ impl Bench {
             }
             Effect::Event(event) => self.events.push(event),
         }
-    }
-
-    fn window(&mut self, span: Weight) -> Vec<(crate::Account, Weight)> {
-        let (mut shares, mut total) = (Vec::new(), Weight::ZERO);
-        let read = self.journal.shares(&self.pool, &mut |share| {
-            if total >= span {
-                return ControlFlow::Break(());
-            }
-            total = total.saturating_add(share.weight);
-            shares.push((share.account.clone(), share.weight));
-            ControlFlow::Continue(())
-        });
-        if let Err(error) = read {
-            self.events.push(PoolEvent::JournalFailed(error));
-        }
-        shares
     }
 }
 

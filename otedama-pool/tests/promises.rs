@@ -280,3 +280,21 @@ fn of_two_blocks_at_one_height_the_one_on_the_chain_is_credited() {
     assert_eq!(states[0], BlockState::Matured);
     assert!(matches!(states[1], BlockState::Orphaned | BlockState::Lost), "{states:?}");
 }
+
+#[test]
+fn a_template_that_means_no_difficulty_loads_no_part_of_the_window() {
+    let mut pool = Pool::new(pplns());
+    let mut miner = Miner::join(&mut pool, ALICE);
+    let share = miner.find(&pool, false);
+    assert_eq!(miner.submit(&mut pool, &share), Some(Ok(())));
+    let mut senseless = workbench::template(1, 100);
+    senseless.nbits = otedama_core::CompactTarget::from_bits(0xff12_3456);
+    pool.node.offer(Ok(senseless));
+    let mut pool = pool.restart(pplns());
+    assert!(pool.bench.take_events().iter().any(|event| matches!(event, PoolEvent::TemplateRefused(_))));
+    pool.offer(1, 100);
+    let mut other = Miner::join(&mut pool, POOL);
+    let block = other.find(&pool, true);
+    assert_eq!(other.submit(&mut pool, &block), Some(Ok(())));
+    assert_eq!(parts(&mut pool, 0).len(), 2, "the share of the life before is in the window");
+}

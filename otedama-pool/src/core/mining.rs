@@ -14,7 +14,7 @@ use crate::account::Account;
 use crate::job::BoardJob;
 use crate::journal::{JournalError, RolledUp};
 use crate::node::{BlockStatus, NodeError};
-use crate::template::Template;
+use crate::template::{Template, TemplateError};
 
 /// What makes a coinbase layout worth a proposal to the node: the lengths of its halves, and what the block carries.
 pub(super) type Shape = (usize, usize, bool, bool);
@@ -49,7 +49,14 @@ impl PoolCore {
             WindowState::Loaded => self.mine_on(best),
             WindowState::Asked { .. } => {}
             WindowState::Unknown => {
-                let span = self.span_of(&best).unwrap_or(Weight::ZERO);
+                let network = match best.nbits.target() {
+                    Ok(network) => network,
+                    // With no width to load, a part of the window would be lost for this whole life.
+                    Err(error) => {
+                        return self.event(PoolEvent::TemplateRefused(TemplateError::from(error).into()));
+                    }
+                };
+                let span = self.commit.scheme().span(network);
                 self.window = WindowState::Asked { span };
                 // Twice the span, so that the window is whole when the network's difficulty rises.
                 self.effects.push_back(Effect::LoadWindow { span: span.saturating_add(span) });
@@ -147,7 +154,8 @@ impl PoolCore {
         if self.rolling_up || self.unrolled < at_most || self.window != WindowState::Loaded {
             return;
         }
-        if let Some(span) = self.board.template().and_then(|template| self.span_of(template)) {
+        let network = self.board.template().and_then(|template| template.nbits.target().ok());
+        if let Some(span) = network.map(|network| self.commit.scheme().span(network)) {
             (self.rolling_up, self.unrolled) = (true, 0);
             self.effects.push_back(Effect::RollUp { keep: span.saturating_add(span), at_most });
         }
@@ -166,10 +174,6 @@ impl PoolCore {
             }
             Err(error) => self.event(PoolEvent::RollUpFailed(error)),
         }
-    }
-
-    fn span_of(&self, template: &Template) -> Option<Weight> {
-        template.nbits.target().ok().map(|network| self.commit.scheme().span(network))
     }
 }
 

@@ -93,6 +93,24 @@ pub trait Journal: Debug + Send {
         self.shares(pool, &mut |share| visit(&share.account, share.weight))
     }
 
+    /// The newest shares, newest first, back to this weight in all or as far as there are any: the answer to
+    /// [`Effect::LoadWindow`](crate::core::Effect::LoadWindow).
+    ///
+    /// # Errors
+    /// [`JournalError`] if they cannot be read; a part of them would be no window.
+    fn window(&mut self, pool: &PoolName, span: Weight) -> Result<Vec<(Account, Weight)>, JournalError> {
+        let (mut shares, mut total) = (Vec::new(), Weight::ZERO);
+        self.weights(pool, &mut |account, weight| {
+            if total >= span {
+                return ControlFlow::Break(());
+            }
+            total = total.saturating_add(weight);
+            shares.push((account.clone(), weight));
+            ControlFlow::Continue(())
+        })?;
+        Ok(shares)
+    }
+
     /// The blocks of a pool with their latest state, oldest first; only those whose fate is open if `open_only`. Once
     /// it is final, the serialised block is no longer kept.
     ///

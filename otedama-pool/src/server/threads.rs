@@ -1,6 +1,5 @@
 //! What blocks has threads of its own: the journal, the hashing, the nodes.
 
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +11,7 @@ use otedama_hash::Verifier;
 use tokio::sync::{mpsc, oneshot};
 
 use super::actor::Message;
-use crate::account::{Account, PoolName};
+use crate::account::PoolName;
 use crate::core::{BatchId, CheckId, NodeId};
 use crate::journal::{Balance, Entry, Journal, JournalError};
 use crate::node::{Node, NodeError};
@@ -56,9 +55,7 @@ pub(super) fn journal(
                     points::pass("after-closed");
                     Message::RolledUp(outcome)
                 }
-                Command::LoadWindow(span) => {
-                    Message::Window(span, load_window(journal.as_mut(), &pool, span))
-                }
+                Command::LoadWindow(span) => Message::Window(span, journal.window(&pool, span)),
                 Command::Balances(answer) => {
                     let _ = answer.send(journal.balances(&pool));
                     continue;
@@ -70,23 +67,6 @@ pub(super) fn journal(
         }
     })?;
     Ok((sender, thread))
-}
-
-fn load_window(
-    journal: &mut dyn Journal,
-    pool: &PoolName,
-    span: Weight,
-) -> Result<Vec<(Account, Weight)>, JournalError> {
-    let (mut shares, mut total) = (Vec::new(), Weight::ZERO);
-    journal.weights(pool, &mut |account, weight| {
-        if total >= span {
-            return ControlFlow::Break(());
-        }
-        total = total.saturating_add(weight);
-        shares.push((account.clone(), weight));
-        ControlFlow::Continue(())
-    })?;
-    Ok(shares)
 }
 
 /// Hashes headers: at once where that costs about a microsecond, else on threads.

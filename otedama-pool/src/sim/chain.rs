@@ -173,7 +173,8 @@ impl Chain {
         let Some(fork) = height.checked_sub(depth).filter(|fork| *fork > 0) else { return };
         self.left = net.tip().ok().map(|tip| (tip, fork));
         let blocks = net.blocks();
-        let parent = usize::try_from(fork - 1).ok().and_then(|index| blocks.get(index)).map(hash_of_shared);
+        let parent =
+            usize::try_from(fork - 1).ok().and_then(|index| blocks.get(index)).map(|block| hash_of(block));
         if let Some(parent) = parent {
             self.branch(node, parent, fork, depth + 1);
         }
@@ -260,8 +261,4 @@ impl Chain {
 /// The id of a serialised block.
 pub(super) fn hash_of(block: &[u8]) -> Hash256 {
     Hash256::sha256d(block.get(..80).unwrap_or_default())
-}
-
-fn hash_of_shared(block: &Arc<[u8]>) -> Hash256 {
-    hash_of(block)
 }

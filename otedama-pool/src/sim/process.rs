@@ -259,7 +259,7 @@ impl World {
         {
             return broken("nodes take the pool's blocks", format!("{hash}: {why}"));
         }
-        self.spread()?;
+        self.spread();
         let delay = self.random.between(500, 100_000);
         self.later(delay, Event::Submitted { life, node, hash, answer });
         Ok(())
@@ -364,7 +364,7 @@ impl World {
                 && self.random.chance(500)
             {
                 let _ = self.chain.submit(node, &block);
-                return self.spread();
+                self.spread();
             }
             return Ok(());
         }
@@ -406,7 +406,10 @@ impl World {
                 Ok(())
             }
             Event::Start => self.start(),
-            Event::Mend { deed } => self.mend(deed),
+            Event::Mend { deed } => {
+                self.mend(deed);
+                Ok(())
+            }
         }
     }
 

@@ -209,7 +209,8 @@ impl World {
             Deed::Cut { miner } => self.cut(miner),
             Deed::OthersMine { .. } | Deed::Reorganise { .. } | Deed::TurnBack { .. } => {
                 self.others(deed);
-                self.spread()
+                self.spread();
+                Ok(())
             }
             _ => {
                 if let Some(millis) = self.harm(deed) {
@@ -303,7 +304,7 @@ impl World {
         }
     }
 
-    pub(super) fn mend(&mut self, deed: Deed) -> Result<(), Broken> {
+    pub(super) fn mend(&mut self, deed: Deed) {
         match deed {
             Deed::DiskFull { .. } => self.store.disk.full = false,
             Deed::DiskSlow { .. } => self.disk_slow = false,
@@ -322,14 +323,13 @@ impl World {
             Deed::Split { .. } => self.unite(),
             _ => {}
         }
-        self.spread()
+        self.spread();
     }
 
     /// Blocks travel between the nodes, in a while.
-    pub(super) fn spread(&mut self) -> Result<(), Broken> {
+    pub(super) fn spread(&mut self) {
         let delay = self.random.between(10_000, 400_000);
         self.later(delay, Event::Gossip);
-        Ok(())
     }
 
     pub(super) fn gossip(&mut self) {
@@ -360,7 +360,7 @@ impl World {
             self.run_until(self.now.saturating_add(2 * SECOND))?;
             if round.is_multiple_of(4) {
                 self.chain.others_mine(0, 1);
-                self.spread()?;
+                self.spread();
             }
             if round > 8 && self.is_at_rest() {
                 break;

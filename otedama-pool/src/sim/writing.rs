@@ -1,6 +1,5 @@
 //! The journal's thread of a simulated process: it writes, syncs and answers, each in its time.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use otedama_core::Weight;
@@ -154,17 +153,9 @@ impl World {
     }
 
     pub(super) fn window(&mut self, span: Weight) -> Result<(), Broken> {
-        let (mut shares, mut total) = (Vec::new(), Weight::ZERO);
         let pool = self.config.pool.clone();
-        let read = self.store.memory().shares(&pool, &mut |share| {
-            if total >= span {
-                return ControlFlow::Break(());
-            }
-            total = total.saturating_add(share.weight);
-            shares.push((share.account.clone(), share.weight));
-            ControlFlow::Continue(())
-        });
-        if self.bug == Some(Bug::ForgetsWindow) || read.is_err() {
+        let mut shares = self.store.memory().window(&pool, span).unwrap_or_default();
+        if self.bug == Some(Bug::ForgetsWindow) {
             shares.clear();
         }
         self.feed(Input::Window { shares })
