@@ -67,6 +67,16 @@ pub enum KernelError {
     /// The kernel exists, but this CPU lacks an instruction that it needs.
     #[error("this CPU cannot run the kernel {0:?}")]
     NotOnThisCpu(&'static str),
+    /// The memory for a scanner is too small.
+    #[error("kernel {kernel:?} works in {needed} bytes of memory, not in {found}")]
+    Memory {
+        /// The kernel.
+        kernel: &'static str,
+        /// The bytes that it needs.
+        needed: usize,
+        /// The bytes that it was given.
+        found: usize,
+    },
     /// The kernel did not find exactly the nonce of a known block. It must not mine.
     #[error("kernel {kernel:?} failed its self-test: nonce {expected} expected, {found:?} found")]
     SelfTest {

@@ -2,14 +2,18 @@
 
 use core::fmt;
 
-use otedama_core::{Algorithm, CompactTarget, Header, Target, Work};
+use otedama_core::{Algorithm, Work};
 
 use crate::error::{KernelError, Unsupported};
 use crate::scan::{NonceRange, Scan, Scanned, Stop};
 use crate::{scrypt, sha256d};
 
-/// All kernels, the one that is likely to be fastest first within each algorithm.
-static ENTRIES: [&Entry; 2] = [&sha256d::PORTABLE, &scrypt::PORTABLE];
+/// All kernels, by algorithm; within each the one that is likely to be fastest first, the portable one last.
+static ENTRIES: [&[&Entry]; 2] = [&sha256d::KERNELS, &scrypt::KERNELS];
+
+/// Memory that a scanner works in: a vector, or pages from whoever knows how to get large ones. What it holds at first
+/// does not matter, and it must be of the same length every time.
+pub type Memory = Box<dyn AsMut<[u8]> + Send>;
 
 /// One implementation of one algorithm. Having the value proves that this CPU can run it.
 #[derive(Clone, Copy)]
@@ -21,18 +25,19 @@ pub(crate) struct Entry {
     pub(crate) algorithm: Algorithm,
     /// Whether this CPU has the instructions.
     pub(crate) available: fn() -> bool,
-    /// A scanner for one thread; called only where `available`.
-    pub(crate) scanner: fn() -> Box<dyn Scan>,
+    /// A scanner for one thread, over at least `memory` bytes; called only where `available`.
+    pub(crate) scanner: fn(Memory) -> Box<dyn Scan>,
+    /// Bytes that a scanner works in, with what it may lose to aligning them.
+    pub(crate) memory: usize,
     /// Most hashes between two looks at the stop flag.
     pub(crate) stop_interval: u32,
     /// What the self-test must find.
     pub(crate) known: Known,
 }
 
-/// A header whose nonce is known, and the range around it in which there is no other.
+/// Work whose nonce is known, and the range around it in which there is no other.
 pub(crate) struct Known {
-    pub(crate) header: &'static [u8; 80],
-    pub(crate) bits: u32,
+    pub(crate) work: fn() -> Work,
     pub(crate) nonce: u64,
     /// Where the range starts, counted back from the nonce.
     pub(crate) before: u64,
@@ -82,10 +87,29 @@ impl Kernel {
         u64::from(self.0.stop_interval)
     }
 
-    /// A scanner for one thread. Make one per thread: each has memory of its own.
+    /// Bytes of memory that one scanner works in; 0 for an algorithm that needs none.
+    #[must_use]
+    pub const fn memory(self) -> usize {
+        self.0.memory
+    }
+
+    /// A scanner for one thread, over memory from the heap. Make one per thread: each has memory of its own.
     #[must_use]
     pub fn scanner(self) -> Box<dyn Scan> {
-        (self.0.scanner)()
+        (self.0.scanner)(Box::new(vec![0; self.0.memory]))
+    }
+
+    /// A scanner for one thread over memory of the caller's, such as large pages; [`memory`](Self::memory) says how
+    /// much it wants.
+    ///
+    /// # Errors
+    /// [`KernelError::Memory`] if it is too little.
+    pub fn scanner_in(self, mut memory: Memory) -> Result<Box<dyn Scan>, KernelError> {
+        let (needed, found) = (self.0.memory, memory.as_mut().as_mut().len());
+        if found < needed {
+            return Err(KernelError::Memory { kernel: self.0.name, needed, found });
+        }
+        Ok((self.0.scanner)(memory))
     }
 
     /// Proves on this CPU that it finds the nonce of a real block in a range around it, and nothing else there.
@@ -95,11 +119,9 @@ impl Kernel {
     /// [`KernelError::SelfTest`] if not: the CPU or the kernel is broken, and its shares would be worthless.
     pub fn self_test(self) -> Result<(), KernelError> {
         let known = &self.0.known;
-        let target = CompactTarget::from_bits(known.bits).target().unwrap_or(Target::ZERO);
-        let work = Work::new(self.0.algorithm, Header::from(*known.header), target);
         let range = NonceRange::new(known.nonce - known.before, known.count);
         let mut found = Vec::new();
-        let scanned = self.scanner().scan(&work, range, &Stop::new(), &mut found);
+        let scanned = self.scanner().scan(&(known.work)(), range, &Stop::new(), &mut found);
         let nonces: Vec<u64> = found.iter().map(|solution| solution.nonce).collect();
         if scanned == Ok(Scanned::new(known.count)) && nonces == [known.nonce] {
             return Ok(());
@@ -109,7 +131,7 @@ impl Kernel {
 }
 
 fn of(algorithm: Algorithm) -> impl Iterator<Item = &'static Entry> {
-    ENTRIES.into_iter().filter(move |entry| entry.algorithm == algorithm)
+    ENTRIES.into_iter().flatten().copied().filter(move |entry| entry.algorithm == algorithm)
 }
 
 impl PartialEq for Kernel {
@@ -135,6 +157,8 @@ impl fmt::Display for Kernel {
 
 #[cfg(test)]
 mod tests {
+    use otedama_core::{Header, Target};
+
     use super::*;
     use crate::scan::Scanned;
 
@@ -159,19 +183,35 @@ mod tests {
         }
     }
 
-    const fn broken(scanner: fn() -> Box<dyn Scan>) -> Entry {
-        let known = Known { header: &[0; 80], bits: 0x1d00_ffff, nonce: 500, before: 5, count: 10 };
+    fn some_work() -> Work {
+        Work::new(Algorithm::SHA256D, Header::from([0; 80]), Target::MAX)
+    }
+
+    const fn broken(scanner: fn(Memory) -> Box<dyn Scan>) -> Entry {
+        let known = Known { work: some_work, nonce: 500, before: 5, count: 10 };
         let (name, algorithm, available) = ("broken", Algorithm::SHA256D, || true);
-        Entry { name, algorithm, available, scanner, stop_interval: 1, known }
+        Entry { name, algorithm, available, scanner, memory: 0, stop_interval: 1, known }
+    }
+
+    #[test]
+    fn memory_of_the_callers_must_suffice() {
+        for kernel in ENTRIES.into_iter().flatten().map(|entry| Kernel(entry)) {
+            let memory = |len: usize| -> Memory { Box::new(vec![0xa5_u8; len]) };
+            assert!(kernel.scanner_in(memory(kernel.memory() + 1)).is_ok(), "{kernel}");
+            let Some(found) = kernel.memory().checked_sub(1) else { continue };
+            let needed = kernel.memory();
+            let refused = kernel.scanner_in(memory(found)).map(|_| ());
+            assert_eq!(refused, Err(KernelError::Memory { kernel: kernel.name(), needed, found }));
+        }
     }
 
     #[test]
     fn a_self_test_wants_the_nonce_and_nothing_else_in_the_whole_range() {
-        static GOOD: Entry = broken(|| Box::new(Finds(&[500], 10)));
-        static BLIND: Entry = broken(|| Box::new(Finds(&[], 10)));
-        static WRONG: Entry = broken(|| Box::new(Finds(&[501], 10)));
-        static EAGER: Entry = broken(|| Box::new(Finds(&[499, 500], 10)));
-        static SHORT: Entry = broken(|| Box::new(Finds(&[500], 9)));
+        static GOOD: Entry = broken(|_| Box::new(Finds(&[500], 10)));
+        static BLIND: Entry = broken(|_| Box::new(Finds(&[], 10)));
+        static WRONG: Entry = broken(|_| Box::new(Finds(&[501], 10)));
+        static EAGER: Entry = broken(|_| Box::new(Finds(&[499, 500], 10)));
+        static SHORT: Entry = broken(|_| Box::new(Finds(&[500], 9)));
         assert_eq!(Kernel(&GOOD).self_test(), Ok(()));
         for entry in [&BLIND, &WRONG, &EAGER, &SHORT] {
             let result = Kernel(entry).self_test();

@@ -1,5 +1,5 @@
 #![doc = include_str!("../README.md")]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod error;
 mod kernel;
@@ -10,6 +10,6 @@ mod sha256d;
 mod verify;
 
 pub use error::{HashError, KernelError, ScanError, Unsupported};
-pub use kernel::Kernel;
+pub use kernel::{Kernel, Memory};
 pub use scan::{NonceRange, Scan, Scanned, Stop};
 pub use verify::{Verifier, hash};

@@ -6,26 +6,43 @@
 mod pbkdf2;
 mod portable;
 
-use otedama_core::{Algorithm, Digest, Header, Seed, Solution, Work};
+use otedama_core::{Algorithm, CompactTarget, Digest, Header, Seed, Solution, Target, Work};
 
 use crate::error::ScanError;
-use crate::kernel::{Entry, Known};
+use crate::kernel::{Entry, Known, Memory};
 use crate::scan::{NonceRange, Scan, Scanned, Stop, drive, header80};
 
 /// Blocks that the memory of one hash holds: the N of scrypt.
 const N: usize = 1024;
 
+/// What the memory of a scanner may lose to being aligned.
+const ALIGNMENT: usize = 64;
+
 /// The 128 bytes that are mixed, as little-endian words.
 type Block = [u32; 32];
 
-pub(crate) static PORTABLE: Entry = Entry {
-    name: "portable",
-    algorithm: Algorithm::SCRYPT,
-    available: || true,
-    scanner: || Box::new(Scanner::new(portable::search, 1)),
-    stop_interval: 1,
-    known: Known { header: &GENESIS, bits: 0x1e0f_fff0, nonce: 0x7c3f_51cd, before: 3, count: 8 },
-};
+/// The likely fastest first.
+pub(crate) static KERNELS: [&Entry; 1] = [&PORTABLE];
+
+static PORTABLE: Entry =
+    entry("portable", || true, 1, |memory| Box::new(Scanner::new(portable::search, 1, memory)));
+
+const fn entry(
+    name: &'static str,
+    available: fn() -> bool,
+    lanes: usize,
+    scanner: fn(Memory) -> Box<dyn Scan>,
+) -> Entry {
+    let known = Known { work: known, nonce: 0x7c3f_51cd, before: 3, count: 8 };
+    let memory = lanes * N * size_of::<Block>() + ALIGNMENT;
+    Entry { name, algorithm: Algorithm::SCRYPT, available, scanner, memory, stop_interval: 1, known }
+}
+
+/// Litecoin's first block, for its own target.
+fn known() -> Work {
+    let target = CompactTarget::from_bits(0x1e0f_fff0).target().unwrap_or(Target::ZERO);
+    Work::new(Algorithm::SCRYPT, Header::from(GENESIS), target)
+}
 
 /// The header of Litecoin's first block with a nonce of 0.
 #[rustfmt::skip]
@@ -42,17 +59,18 @@ const GENESIS: [u8; 80] = [
 type Search = fn(&Work, scratchpad: &mut Scratchpad, first: u32, count: u32, found: &mut Vec<u32>);
 
 /// The memory of scrypt, 128 KiB for each lane; used again for every hash.
-struct Scratchpad(Box<[Block]>);
+struct Scratchpad(Memory);
 
 impl Scratchpad {
-    fn new(lanes: usize) -> Self {
-        Self(vec![[0; 32]; N * lanes].into_boxed_slice())
+    /// As blocks.
+    fn blocks(&mut self) -> &mut [Block] {
+        bytemuck::pod_align_to_mut(self.0.as_mut().as_mut()).1
     }
 }
 
 /// The digest of one header. Allocates 128 KiB for it.
 pub(crate) fn digest(header: &Header) -> Digest {
-    portable::digest(header, &mut Scratchpad::new(1))
+    portable::digest(header, &mut vec![[0; 32]; N])
 }
 
 struct Scanner {
@@ -63,9 +81,8 @@ struct Scanner {
 }
 
 impl Scanner {
-    fn new(search: Search, lanes: u8) -> Self {
-        let scratchpad = Scratchpad::new(usize::from(lanes));
-        Self { search, lanes: u32::from(lanes), scratchpad, found: Vec::new() }
+    fn new(search: Search, lanes: u8, memory: Memory) -> Self {
+        Self { search, lanes: u32::from(lanes), scratchpad: Scratchpad(memory), found: Vec::new() }
     }
 }
 

@@ -7,20 +7,21 @@ use super::{Block, N, Scratchpad};
 
 /// The kernel: see [`super::Search`].
 pub(super) fn search(work: &Work, scratchpad: &mut Scratchpad, first: u32, count: u32, found: &mut Vec<u32>) {
+    let memory = scratchpad.blocks();
     for offset in 0..count {
         let nonce = first.wrapping_add(offset);
         let header = work.header.with_nonce(Algorithm::SCRYPT, u64::from(nonce));
-        if Algorithm::SCRYPT.meets(&digest(&header, scratchpad), work.target) {
+        if Algorithm::SCRYPT.meets(&digest(&header, memory), work.target) {
             found.push(nonce);
         }
     }
 }
 
 /// scrypt with the header as password and as salt.
-pub(super) fn digest(header: &Header, scratchpad: &mut Scratchpad) -> Digest {
+pub(super) fn digest(header: &Header, memory: &mut [Block]) -> Digest {
     let password = Password::new(header.as_bytes());
     let mut block = password.expand(header.as_bytes());
-    mix(&mut block, &mut scratchpad.0);
+    mix(&mut block, memory);
     Digest::new(password.reduce(&block))
 }
 

@@ -5,23 +5,30 @@
 
 mod portable;
 
-use otedama_core::{Algorithm, Digest, Hash256, Header, Seed, Solution, Work};
+use otedama_core::{Algorithm, CompactTarget, Digest, Hash256, Header, Seed, Solution, Target, Work};
 
 use crate::error::ScanError;
-use crate::kernel::{Entry, Known};
+use crate::kernel::{Entry, Known, Memory};
 use crate::scan::{NonceRange, Scan, Scanned, Stop, drive, header80};
 
 /// Nonces between two looks at the stop flag: 0.5 ms at 4 MH/s, under 10 ms down to 0.2 MH/s.
 const CHUNK: u32 = 2048;
 
-pub(crate) static PORTABLE: Entry = Entry {
-    name: "portable",
-    algorithm: Algorithm::SHA256D,
-    available: || true,
-    scanner: || Box::new(Scanner::new(portable::search)),
-    stop_interval: CHUNK,
-    known: Known { header: &GENESIS, bits: 0x1d00_ffff, nonce: 0x7c2b_ac1d, before: 1234, count: 4096 },
-};
+/// The likely fastest first.
+pub(crate) static KERNELS: [&Entry; 1] = [&PORTABLE];
+
+static PORTABLE: Entry = entry("portable", || true, |_| Box::new(Scanner::new(portable::search)));
+
+const fn entry(name: &'static str, available: fn() -> bool, scanner: fn(Memory) -> Box<dyn Scan>) -> Entry {
+    let known = Known { work: known, nonce: 0x7c2b_ac1d, before: 1234, count: 4096 };
+    Entry { name, algorithm: Algorithm::SHA256D, available, scanner, memory: 0, stop_interval: CHUNK, known }
+}
+
+/// Bitcoin's first block, for its own target.
+fn known() -> Work {
+    let target = CompactTarget::from_bits(0x1d00_ffff).target().unwrap_or(Target::ZERO);
+    Work::new(Algorithm::SHA256D, Header::from(GENESIS), target)
+}
 
 /// The header of Bitcoin's first block with a nonce of 0.
 #[rustfmt::skip]
