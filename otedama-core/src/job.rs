@@ -197,6 +197,19 @@ impl Job {
     /// [`Reject`] if the share's extranonce2 has the wrong length, its time lies before the job's, it sets version
     /// bits outside the mask, or its nonce is too wide: the miner is at fault.
     pub fn header(&self, share: &Share) -> Result<Header, Reject> {
+        let fields = self.fields(share)?;
+        Ok(self.header_of(&fields, &self.root(&fields)))
+    }
+
+    /// The same claim without the hashing that makes its header: what [`header`](Self::header) refuses is refused.
+    ///
+    /// # Errors
+    /// Those of [`header`](Self::header).
+    pub fn claim(&self, share: &Share) -> Result<Claim, Reject> {
+        Ok(Claim { fields: self.fields(share)?, job: self.clone() })
+    }
+
+    fn fields(&self, share: &Share) -> Result<Fields, Reject> {
         let HeaderSource::Bitcoin(source) = &self.body.source;
         let terms = &self.terms;
         if share.extranonce2.len() != terms.extranonce2_len {
@@ -208,9 +221,18 @@ impl Job {
         }
         let nonce = u32::try_from(share.nonce).map_err(|_| Reject::NonceTooWide(share.nonce))?;
         let version = self.version(source.version, share.version_bits)?;
-        let leaf = source.coinbase.txid(&terms.extranonce_prefix, &share.extranonce2);
-        let root = merkle_root(leaf, &source.merkle_path);
-        Ok(assemble(source, version, &root, share.ntime, nonce))
+        Ok(Fields { extranonce2: share.extranonce2, version, ntime: share.ntime, nonce })
+    }
+
+    fn root(&self, fields: &Fields) -> Hash256 {
+        let HeaderSource::Bitcoin(source) = &self.body.source;
+        let leaf = source.coinbase.txid(&self.terms.extranonce_prefix, &fields.extranonce2);
+        merkle_root(leaf, &source.merkle_path)
+    }
+
+    fn header_of(&self, fields: &Fields, root: &Hash256) -> Header {
+        let HeaderSource::Bitcoin(source) = &self.body.source;
+        assemble(source, fields.version, root, fields.ntime, fields.nonce)
     }
 
     /// The work of one extranonce2, for a device.
@@ -258,6 +280,61 @@ impl Job {
 
     fn easiest_target(&self) -> Target {
         self.body.goals.iter().fold(self.terms.share_target, |easiest, (_, target)| easiest.easier(*target))
+    }
+}
+
+/// A share that fits the terms of its job: the header that it claims to have hashed can be made, and is not made yet.
+///
+/// Making it costs a hash for each level of the merkle path and more; whoever has many at hand makes them together.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    job: Job,
+    fields: Fields,
+}
+
+/// What a share says of its header.
+#[derive(Clone, Copy, Debug)]
+struct Fields {
+    extranonce2: Extranonce,
+    /// The whole version, the rolled bits in it.
+    version: u32,
+    ntime: u32,
+    nonce: u32,
+}
+
+impl Claim {
+    /// The job that the share is for.
+    #[must_use]
+    pub const fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// The header.
+    #[must_use]
+    pub fn header(&self) -> Header {
+        self.header_over(&self.job.root(&self.fields))
+    }
+
+    /// The header, over a merkle root that somebody else has computed: that of a block whose first transaction is
+    /// [`coinbase`](Self::coinbase) and whose other transactions the job's merkle path stands for.
+    #[must_use]
+    pub fn header_over(&self, root: &Hash256) -> Header {
+        self.job.header_of(&self.fields, root)
+    }
+
+    /// The coinbase transaction without witness, in four parts.
+    #[must_use]
+    pub fn coinbase(&self) -> [&[u8]; 4] {
+        let HeaderSource::Bitcoin(source) = &self.job.body.source;
+        let (prefix, rolled) = (&self.job.terms.extranonce_prefix, &self.fields.extranonce2);
+        [&source.coinbase.prefix, prefix.as_bytes(), rolled.as_bytes(), &source.coinbase.suffix]
+    }
+
+    /// The siblings of the coinbase.
+    #[must_use]
+    pub fn merkle_path(&self) -> &[Hash256] {
+        let HeaderSource::Bitcoin(source) = &self.job.body.source;
+        &source.merkle_path
     }
 }
 
@@ -348,6 +425,18 @@ mod tests {
         assert_eq!(check(wide), Err(Reject::NonceTooWide(1 << 32)));
         let outside = Share { version_bits: Some(1), ..share("0104") };
         assert_eq!(check(outside), Err(Reject::VersionBits { bits: 1, mask: 0x1fff_e000 }));
+    }
+
+    #[test]
+    fn a_claim_is_the_header_of_its_share() {
+        let job = block_one();
+        let rolled = Share { version_bits: Some(0x2000), ..share("0104") };
+        let claim = job.claim(&rolled).unwrap();
+        assert_eq!(claim.header(), job.header(&rolled).unwrap());
+        let leaf = Hash256::sha256d(&claim.coinbase().concat());
+        assert_eq!(claim.header_over(&merkle_root(leaf, claim.merkle_path())), claim.header());
+        let short = Err(Reject::Extranonce2Length { expected: 2, found: 1 });
+        assert_eq!(job.claim(&share("01")).map(|_| ()), short);
     }
 
     #[test]

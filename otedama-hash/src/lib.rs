@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+mod claims;
 mod error;
 mod kernel;
 pub mod oracle;

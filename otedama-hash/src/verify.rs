@@ -1,9 +1,9 @@
 //! Judging one share: the header, its digest, and what the digest is worth.
 
-use otedama_core::{Algorithm, Digest, Header, Job, Reject, Share, Verdict};
+use otedama_core::{Algorithm, Claim, Digest, Header, Job, Reject, Share, Verdict};
 
 use crate::error::{HashError, Unsupported};
-use crate::{scrypt, sha256d};
+use crate::{claims, scrypt, sha256d};
 
 /// Computes single digests of one algorithm and judges shares with them.
 ///
@@ -41,6 +41,18 @@ impl Verifier {
     #[must_use]
     pub fn digest(&self, header: &Header) -> Digest {
         (self.digest)(header)
+    }
+
+    /// The digests of the claims' headers, in their order.
+    ///
+    /// Many at once cost less than one after the other, most of all neighbours that are claims on one job or on jobs of
+    /// one template.
+    #[must_use]
+    pub fn digests<'a>(&self, claims: impl IntoIterator<Item = &'a Claim>) -> Vec<Digest> {
+        if self.algorithm == Algorithm::SHA256D {
+            return claims::sha256d(&claims.into_iter().collect::<Vec<_>>());
+        }
+        claims.into_iter().map(|claim| self.digest(&claim.header())).collect()
     }
 
     /// Rebuilds the header that the share claims, hashes it, and says which of the job's goals it meets.

@@ -5,6 +5,8 @@
 
 mod portable;
 
+pub(crate) use self::portable::{INITIAL, K};
+
 use otedama_core::{Algorithm, CompactTarget, Digest, Hash256, Header, Seed, Solution, Target, Work};
 
 use crate::error::ScanError;
