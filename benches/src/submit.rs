@@ -114,7 +114,7 @@ impl Submits {
 
     fn judge(&mut self, share: &Share) -> Result<(), Reject> {
         let pending = Pending::begin(&self.job, share, false, self.now)?;
-        let digest = self.verifier.digest(pending.header());
+        let digest = self.verifier.digest(&pending.claim().header());
         pending.finish(digest, |digest| self.seen.insert(*digest)).verdict.map(|_| ())
     }
 }

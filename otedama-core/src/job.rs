@@ -10,6 +10,7 @@ use crate::coinbase::{CoinbaseHalves, Extranonce, merkle_root};
 use crate::hash256::Hash256;
 use crate::share::{Goals, Reject, Share, Verdict};
 use crate::target::{CompactTarget, Target};
+use crate::weight::Weight;
 use crate::work::{Generation, Header, Work};
 
 /// A job's number within its channel, given by whoever made the job. Stratum V1 shows it as hex.
@@ -154,6 +155,8 @@ pub struct Terms {
 pub struct Job {
     body: Arc<JobBody>,
     terms: Terms,
+    /// Of a share.
+    weight: Weight,
 }
 
 impl Job {
@@ -161,7 +164,7 @@ impl Job {
     #[must_use]
     pub fn new(body: Arc<JobBody>, terms: Terms) -> Self {
         let share_target = terms.share_target.easier(body.network_target());
-        Self { body, terms: Terms { share_target, ..terms } }
+        Self { body, terms: Terms { share_target, ..terms }, weight: share_target.weight() }
     }
 
     /// The part that all channels share.
@@ -263,7 +266,7 @@ impl Job {
         if met.is_empty() {
             return Err(Reject::LowDifficulty { reached: self.algorithm().reached(&digest), target });
         }
-        Ok(Verdict::new(met, digest, target.weight()))
+        Ok(Verdict::new(met, digest, self.weight))
     }
 
     fn version(&self, version: u32, bits: Option<u32>) -> Result<u32, Reject> {

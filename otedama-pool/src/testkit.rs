@@ -232,9 +232,11 @@ impl Bench {
             Effect::Close { connection, reason } => {
                 self.closed.insert(connection, reason);
             }
-            Effect::Verify { check, header } => {
-                let digest = self.verifier.digest(&header);
-                self.core.handle(Input::Verified { check, digest }, now);
+            Effect::Verify { checks } => {
+                let digests = self.verifier.digests(checks.iter().map(|(_, claim)| &**claim));
+                for ((check, _), digest) in checks.into_iter().zip(digests) {
+                    self.core.handle(Input::Verified { check, digest }, now);
+                }
             }
             Effect::Persist { batch, entries } => {
                 let outcome = self.journal.append(&entries);

@@ -1,8 +1,9 @@
 //! Where a share is judged: cheap checks first, the hash anywhere, the verdict last.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use otedama_core::{Digest, Goal, Header, HeaderSource, Job, Now, Reject, Share, Verdict};
+use otedama_core::{Claim, Digest, Goal, HeaderSource, Job, Now, Reject, Share, Verdict};
 
 /// How far a share's time may lie ahead of the pool's clock; nodes refuse blocks beyond it.
 pub const MAX_AHEAD: Duration = Duration::from_secs(7200);
@@ -10,8 +11,7 @@ pub const MAX_AHEAD: Duration = Duration::from_secs(7200);
 /// A share that passed the cheap checks, or failed only those that do not matter to the chain, and waits for its hash.
 #[derive(Debug, Clone)]
 pub struct Pending {
-    job: Job,
-    header: Header,
+    claim: Arc<Claim>,
     refused: Option<Reject>,
 }
 
@@ -35,9 +35,9 @@ impl Pending {
     /// # Errors
     /// [`Reject`] if no header can be made of the share: the miner is at fault.
     pub fn begin(job: &Job, share: &Share, stale: bool, now: Now) -> Result<Self, Reject> {
-        let header = job.header(share)?;
+        let claim = Arc::new(job.claim(share)?);
         let refused = if stale { Some(Reject::Stale) } else { too_new(job, share, now) };
-        Ok(Self { job: job.clone(), header, refused })
+        Ok(Self { claim, refused })
     }
 
     /// The same share, which will not count for a reason of the caller's, unless it already does not for another. It
@@ -48,31 +48,31 @@ impl Pending {
         self
     }
 
-    /// What has to be hashed.
+    /// The claim whose header has to be hashed.
     #[must_use]
-    pub const fn header(&self) -> &Header {
-        &self.header
+    pub const fn claim(&self) -> &Arc<Claim> {
+        &self.claim
     }
 
     /// The job that the share is for.
     #[must_use]
-    pub const fn job(&self) -> &Job {
-        &self.job
+    pub fn job(&self) -> &Job {
+        self.claim.job()
     }
 
-    /// The second half: the digest of [`header`](Self::header) against the job's frozen target, and nothing else.
+    /// The second half: the digest of the header of [`claim`](Self::claim) against the job's frozen target, and nothing else.
     ///
     /// `fresh` is told the digest of a share that would count, and says whether it is the first with it.
     pub fn finish(&self, digest: Digest, fresh: impl FnOnce(&Digest) -> bool) -> Judged {
-        let judged = self.job.judge(digest);
+        let judged = self.job().judge(digest);
         let block = judged.is_ok_and(|verdict| verdict.met(Goal::BLOCK));
         let verdict = match (self.refused, judged) {
             (Some(refused), _) => Err(refused),
             (None, Ok(verdict)) if !verdict.met(Goal::SHARE) => {
                 // Impossible while share targets are never harder than the network's, but money hangs on it.
                 Err(Reject::LowDifficulty {
-                    reached: self.job.algorithm().reached(&digest),
-                    target: self.job.terms().share_target,
+                    reached: self.job().algorithm().reached(&digest),
+                    target: self.job().terms().share_target,
                 })
             }
             (None, Ok(_)) if !fresh(&digest) => Err(Reject::Duplicate),

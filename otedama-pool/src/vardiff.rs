@@ -201,6 +201,9 @@ impl Vardiff {
         let target = if let Some(fixed) = self.fixed {
             self.bounded(fixed)
         } else if let Some(factor) = self.judge(now.moment) {
+            if factor >= 1.0 && self.target == self.hardest {
+                return None;
+            }
             self.rounded(scaled(self.weight, factor).unwrap_or(self.target))
         } else {
             self.target.min(self.easiest).easier(self.hardest)

@@ -1,7 +1,7 @@
 //! Acknowledgements: V1 lines in at a steady rate, answers out, with a real journal on a thread of its own.
 //!
-//! Three threads: one offers the lines when they are due, one owns the pool's core and hashes, as the server's task
-//! does, and one appends to the journal. A share's latency runs from the moment at which its line was due, however late
+//! Four threads: one offers the lines when they are due, one owns the pool's core as the server's task does, one hashes,
+//! and one appends to the journal. A share's latency runs from the moment at which its line was due, however late
 //! the offering thread was, to the effect that sends its answer.
 
 mod load;

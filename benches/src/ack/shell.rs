@@ -1,15 +1,16 @@
 //! The shell around the core: what the server does, with queues in place of sockets.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use otedama_core::{
-    Algorithm, Amount, CompactTarget, Factor, Hash256, Moment, Now, Target, UnixTime, Weight,
+    Algorithm, Amount, Claim, CompactTarget, Digest, Factor, Hash256, Moment, Now, Target, UnixTime, Weight,
 };
 use otedama_hash::Verifier;
-use otedama_pool::core::{BatchId, ConnectionId, CoreConfig, Effect, Input, NodeId, PoolCore};
+use otedama_pool::core::{BatchId, CheckId, ConnectionId, CoreConfig, Effect, Input, NodeId, PoolCore};
 use otedama_pool::job::{Layout, Payout};
 use otedama_pool::journal::{Applied, Entry, Journal, JournalError, RolledUp, Sqlite};
 use otedama_pool::scheme::{Pplns, Scheme as _};
@@ -33,6 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Something that happened outside of the core's thread.
 pub(super) enum Message {
     Received(u64, String),
+    Verified(Vec<(CheckId, Digest)>),
     Persisted(BatchId, Result<Vec<Applied>, JournalError>),
     RolledUp(Result<RolledUp, JournalError>),
 }
@@ -43,13 +45,20 @@ enum Order {
     RollUp(Weight, u64),
 }
 
+/// Shares that wait for their hash.
+type Checks = Vec<(CheckId, Arc<Claim>)>;
+
 /// The core and what is around it.
 pub(super) struct Shell {
     core: PoolCore,
-    verifier: Verifier,
     origin: Instant,
     journal: Sender<Order>,
-    _thread: JoinHandle<()>,
+    hashing: Sender<Checks>,
+    _threads: [JoinHandle<()>; 2],
+    /// What has come on connections that the core does not want to read from now.
+    paused: HashMap<u64, VecDeque<String>>,
+    /// The same of connections that it reads again.
+    kept: VecDeque<(u64, String)>,
     /// What was sent, and when.
     sent: Vec<(Instant, u64, bytes::Bytes)>,
     /// Answers to shares among it.
@@ -65,6 +74,7 @@ impl Shell {
         let origin = Instant::now();
         let core = PoolCore::new(config()?, life, Vec::new(), now(origin));
         let (sender, orders) = mpsc::channel();
+        let (hashing, hashing_thread) = start_hashing(inbox.clone())?;
         let thread = thread::Builder::new().name("journal".into()).spawn(move || {
             for order in orders {
                 let answer = match order {
@@ -76,10 +86,10 @@ impl Shell {
                 }
             }
         })?;
-        let verifier = Verifier::new(Algorithm::SHA256D)?;
-        let (sent, answers, busy) = (Vec::new(), 0, Duration::ZERO);
-        let (journal, begin) = (sender, origin);
-        Ok(Self { core, verifier, origin, journal, _thread: thread, sent, answers, busy, begin })
+        let (sent, answers, busy, paused) = (Vec::new(), 0, Duration::ZERO, HashMap::new());
+        let (journal, begin, _threads) = (sender, origin, [thread, hashing_thread]);
+        let kept = VecDeque::new();
+        Ok(Self { core, origin, journal, hashing, _threads, paused, kept, sent, answers, busy, begin })
     }
 
     /// Lets all miners in, and returns the job that each is told.
@@ -163,9 +173,11 @@ impl Shell {
     fn take(&mut self, message: Message) -> Result<(), Failure> {
         let now = now(self.origin);
         match message {
-            Message::Received(connection, lines) => {
-                let (connection, bytes) = (ConnectionId(connection), lines.as_bytes());
-                self.core.handle(Input::Received { connection, bytes }, now);
+            Message::Received(connection, lines) => self.receive(connection, lines),
+            Message::Verified(hashed) => {
+                for (check, digest) in hashed {
+                    self.core.handle(Input::Verified { check, digest }, now);
+                }
             }
             Message::Persisted(batch, outcome) => {
                 outcome.as_ref().map_err(ToString::to_string)?;
@@ -176,41 +188,79 @@ impl Shell {
         Ok(())
     }
 
+    /// Hands lines in, or keeps them while the core does not want any of this connection.
+    fn receive(&mut self, connection: u64, lines: String) {
+        if let Some(waiting) = self.paused.get_mut(&connection) {
+            return waiting.push_back(lines);
+        }
+        let (connection, bytes) = (ConnectionId(connection), lines.as_bytes());
+        self.core.handle(Input::Received { connection, bytes }, now(self.origin));
+    }
+
     fn handle(&mut self, input: Input<'_>) -> Result<(), Failure> {
         self.core.handle(input, now(self.origin));
         self.carry_out()
     }
 
+    /// Does what the core wants. Once nothing is left, lines that were kept go in, as many as it takes.
     fn carry_out(&mut self) -> Result<(), Failure> {
-        while let Some(effect) = self.core.poll_effect() {
-            match effect {
-                Effect::Send { connection, bytes } => {
-                    self.answers += lines(&bytes);
-                    self.sent.push((Instant::now(), connection.0, bytes));
-                }
-                Effect::Verify { check, header } => {
-                    let digest = self.verifier.digest(&header);
-                    self.core.handle(Input::Verified { check, digest }, now(self.origin));
-                }
-                Effect::Persist { batch, entries } => {
-                    // A thread that has ended gives no answer, which ends the run.
-                    let _ = self.journal.send(Order::Persist(batch, entries));
-                }
-                Effect::RollUp { keep, at_most } => {
-                    let _ = self.journal.send(Order::RollUp(keep, at_most));
-                }
-                Effect::LoadWindow { .. } => {
-                    let shares = Vec::new();
-                    self.core.handle(Input::Window { shares }, now(self.origin));
-                }
-                Effect::Close { connection, reason } => {
-                    return Err(format!("connection {connection} was closed: {reason}").into());
-                }
-                _ => {}
+        loop {
+            while let Some(effect) = self.core.poll_effect() {
+                self.effect(effect)?;
             }
+            let Some((connection, lines)) = self.kept.pop_front() else { return Ok(()) };
+            self.receive(connection, lines);
+        }
+    }
+
+    fn effect(&mut self, effect: Effect) -> Result<(), Failure> {
+        match effect {
+            Effect::Send { connection, bytes } => {
+                self.answers += lines(&bytes);
+                self.sent.push((Instant::now(), connection.0, bytes));
+            }
+            Effect::Verify { checks } => {
+                // A thread that has ended gives no answer, which ends the run.
+                let _ = self.hashing.send(checks);
+            }
+            Effect::Pause { connection } => drop(self.paused.entry(connection.0).or_default()),
+            Effect::Resume { connection } => {
+                let waiting = self.paused.remove(&connection.0).unwrap_or_default();
+                self.kept.extend(waiting.into_iter().map(|lines| (connection.0, lines)));
+            }
+            Effect::Persist { batch, entries } => {
+                let _ = self.journal.send(Order::Persist(batch, entries));
+            }
+            Effect::RollUp { keep, at_most } => {
+                let _ = self.journal.send(Order::RollUp(keep, at_most));
+            }
+            Effect::LoadWindow { .. } => {
+                let shares = Vec::new();
+                self.core.handle(Input::Window { shares }, now(self.origin));
+            }
+            Effect::Close { connection, reason } => {
+                return Err(format!("connection {connection} was closed: {reason}").into());
+            }
+            _ => {}
         }
         Ok(())
     }
+}
+
+/// A thread that hashes what it is sent, and reports to `inbox`.
+fn start_hashing(inbox: Sender<Message>) -> Result<(Sender<Checks>, JoinHandle<()>), Failure> {
+    let verifier = Verifier::new(Algorithm::SHA256D)?;
+    let (sender, orders) = mpsc::channel::<Checks>();
+    let thread = thread::Builder::new().name("hashing".into()).spawn(move || {
+        for checks in orders {
+            let digests = verifier.digests(checks.iter().map(|(_, claim)| &**claim));
+            let hashed = checks.iter().map(|(check, _)| *check).zip(digests).collect();
+            if inbox.send(Message::Verified(hashed)).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok((sender, thread))
 }
 
 fn pool() -> PoolName {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use otedama_core::{Amount, Digest, Hash256, Header, Reject, Weight};
+use otedama_core::{Amount, Claim, Digest, Hash256, Reject, Weight};
 use otedama_stratum::SessionError;
 
 use crate::account::Account;
@@ -127,12 +127,11 @@ pub enum Effect {
         /// Why.
         reason: CloseReason,
     },
-    /// Hash this header and answer with [`Input::Verified`], in any order, on any thread.
+    /// Hash the headers of these claims and answer each with [`Input::Verified`], in any order, on any thread.
+    /// [`Verifier::digests`](otedama_hash::Verifier::digests) takes them all at once.
     Verify {
-        /// To be given back.
-        check: CheckId,
-        /// What to hash.
-        header: Box<Header>,
+        /// What to hash, each with what is to be given back.
+        checks: Vec<(CheckId, Arc<Claim>)>,
     },
     /// Read nothing more from this connection until [`Effect::Resume`]: it has as much under way as it may.
     Pause {

@@ -14,9 +14,10 @@ mod votes;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
-use otedama_core::{Extranonce, Moment, Now, Target, Weight};
+use otedama_core::{Claim, Extranonce, Moment, Now, Target, Weight};
 use otedama_stratum::ServerSession;
 
 pub use self::config::{CoreConfig, CoreLimits, PREFIX_LEN, Payouts};
@@ -58,6 +59,8 @@ pub struct PoolCore {
     blocks: Blocks,
     checks: NumberMap<CheckId, Box<PendingShare>>,
     last_check: u64,
+    /// Those whose hash was not asked for yet.
+    unhashed: Vec<(CheckId, Arc<Claim>)>,
     /// Connections that are not read from for now.
     paused: usize,
     /// Some of them may wait for the pool as a whole, not for shares of their own.
@@ -104,6 +107,7 @@ impl PoolCore {
             sources: Sources::default(),
             checks: NumberMap::default(),
             last_check: 0,
+            unhashed: Vec::new(),
             paused: 0,
             congested: false,
             unrolled: 0,
@@ -146,7 +150,14 @@ impl PoolCore {
         while let Some(connection) = self.touched.pop_first() {
             self.flush(connection);
         }
-        self.effects.pop_front().or_else(|| self.commit.poll(self.now))
+        let effect = self.effects.pop_front();
+        effect.or_else(|| self.poll_verify()).or_else(|| self.commit.poll(self.now))
+    }
+
+    /// Whatever came in since it was asked last goes off to be hashed together.
+    fn poll_verify(&mut self) -> Option<Effect> {
+        let checks = (!self.unhashed.is_empty()).then(|| std::mem::take(&mut self.unhashed));
+        checks.map(|checks| Effect::Verify { checks })
     }
 
     /// When [`Input::Timeout`] is due, if nothing happens before.

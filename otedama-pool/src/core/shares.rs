@@ -8,7 +8,7 @@ use otedama_stratum::Ticket;
 use super::PoolCore;
 use super::commit::{AcceptedShare, Found, Record};
 use super::connection::Worker;
-use super::io::{BatchId, CheckId, ConnectionId, Effect, PoolEvent};
+use super::io::{BatchId, CheckId, ConnectionId, PoolEvent};
 use super::mining::assemble;
 use crate::job::BoardJob;
 use crate::journal::{Applied, Candidate, JournalError};
@@ -33,9 +33,8 @@ impl PoolCore {
             Ok(pending) => {
                 self.last_check += 1;
                 let check = CheckId(self.last_check);
-                let header = Box::new(*pending.pending.header());
+                self.unhashed.push((check, Arc::clone(pending.pending.claim())));
                 self.checks.insert(check, pending);
-                self.effects.push_back(Effect::Verify { check, header });
                 self.share_begins(id);
             }
             Err(reject) => self.reject(id, ticket, reject),

@@ -9,16 +9,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use otedama_core::{Digest, Hash256, Weight};
+use otedama_core::{Hash256, Weight};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
 use super::connection::{self, Outlet};
 use super::nodes::Nodes;
-use super::threads::{Command, Hashing, RETRY};
+use super::threads::{Command, Hashed, Hashing, RETRY};
 use crate::account::Account;
-use crate::core::{BatchId, CheckId, ConnectionId, Effect, Input, NodeId, PoolCore, PoolEvent};
+use crate::core::{BatchId, ConnectionId, Effect, Input, NodeId, PoolCore, PoolEvent};
 use crate::journal::{Applied, Balance, JournalError, RolledUp};
 use crate::node::{BlockStatus, NodeError, Submission};
 use crate::points;
@@ -37,7 +37,7 @@ pub(super) enum Message {
     Disconnected(ConnectionId),
     Template(NodeId, Arc<Template>),
     NodeFailed(NodeId, NodeError),
-    Verified(CheckId, Digest),
+    Verified(Hashed),
     Persisted(BatchId, Result<Vec<Applied>, JournalError>),
     Window(Weight, Result<Vec<(Account, Weight)>, JournalError>),
     LoadWindow(Weight),
@@ -130,7 +130,7 @@ impl Actor {
             }
             Message::Template(node, template) => self.core.handle(Input::Template { node, template }, now),
             Message::NodeFailed(node, error) => self.core.handle(Input::NodeFailed { node, error }, now),
-            Message::Verified(check, digest) => self.core.handle(Input::Verified { check, digest }, now),
+            Message::Verified(hashed) => self.verified(hashed),
             Message::Persisted(batch, outcome) => {
                 self.persisting = false;
                 self.core.handle(Input::Persisted { batch, outcome }, now);
@@ -170,15 +170,10 @@ impl Actor {
                     tracing::debug!(%connection, %reason, "connection closed");
                     self.outlets.remove(&connection);
                 }
-                Effect::Verify { check, header } => match &self.hashing {
-                    Hashing::Inline(verifier) => {
-                        let digest = verifier.digest(&header);
-                        self.core.handle(Input::Verified { check, digest }, self.clock.now());
-                    }
-                    Hashing::Threads(queue) => {
-                        let _ = queue.send((check, header));
-                    }
-                },
+                Effect::Verify { checks } => {
+                    let hashed = self.hashing.hash(checks);
+                    self.verified(hashed);
+                }
                 Effect::Persist { batch, entries } => {
                     self.persisting = true;
                     self.order(Command::Persist(batch, entries));
@@ -192,6 +187,13 @@ impl Actor {
                 Effect::Propose { block } => self.nodes.propose(block),
                 Effect::Event(event) => self.tell(event),
             }
+        }
+    }
+
+    fn verified(&mut self, hashed: Hashed) {
+        let now = self.clock.now();
+        for (check, digest) in hashed {
+            self.core.handle(Input::Verified { check, digest }, now);
         }
     }
 

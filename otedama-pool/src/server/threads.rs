@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use otedama_core::{Algorithm, Header, Weight};
+use otedama_core::{Algorithm, Claim, Digest, Weight};
 use otedama_hash::Verifier;
 use tokio::sync::{mpsc, oneshot};
 
@@ -69,40 +69,67 @@ pub(super) fn journal(
     Ok((sender, thread))
 }
 
-/// Hashes headers: at once where that costs about a microsecond, else on threads.
+/// Shares that wait for their hash.
+type Checks = Vec<(CheckId, Arc<Claim>)>;
+/// Digests of their headers.
+pub(super) type Hashed = Vec<(CheckId, Digest)>;
+
+/// Hashes headers: at once where that keeps the caller for some ten microseconds, else on threads.
 #[derive(Debug)]
-pub(super) enum Hashing {
-    Inline(Verifier),
-    Threads(std_mpsc::Sender<(CheckId, Box<Header>)>),
+pub(super) struct Hashing {
+    verifier: Verifier,
+    /// This many are not worth a thread.
+    at_once: usize,
+    /// This many go to one thread.
+    piece: usize,
+    queue: std_mpsc::Sender<Checks>,
 }
 
 impl Hashing {
     pub(super) fn start(verifier: Verifier, messages: &mpsc::Sender<Message>) -> std::io::Result<Self> {
-        if verifier.algorithm() == Algorithm::SHA256D {
-            return Ok(Self::Inline(verifier));
-        }
-        let (sender, queue) = std_mpsc::channel();
-        let queue = Arc::new(Mutex::new(queue));
+        let (queue, waiting) = std_mpsc::channel();
+        let waiting = Arc::new(Mutex::new(waiting));
         let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         for index in 0..count {
-            let (queue, verifier, messages) = (Arc::clone(&queue), verifier.clone(), messages.clone());
+            let (waiting, verifier, messages) = (Arc::clone(&waiting), verifier.clone(), messages.clone());
             let name = format!("otedama-verify-{index}");
-            std::thread::Builder::new().name(name).spawn(move || verify(&queue, &verifier, &messages))?;
+            std::thread::Builder::new().name(name).spawn(move || verify(&waiting, &verifier, &messages))?;
         }
-        Ok(Self::Threads(sender))
+        // A share costs SHA256d about a microsecond, the others thousands of them.
+        let (at_once, piece) = if verifier.algorithm() == Algorithm::SHA256D { (16, 64) } else { (0, 1) };
+        Ok(Self { verifier, at_once, piece, queue })
+    }
+
+    /// The digests; none if they will come as messages.
+    pub(super) fn hash(&self, mut checks: Checks) -> Hashed {
+        if checks.len() <= self.at_once {
+            return digests(&self.verifier, &checks);
+        }
+        while !checks.is_empty() {
+            let rest = checks.split_off(self.piece.min(checks.len()));
+            // The threads end no earlier than the actor that owns this.
+            let _ = self.queue.send(std::mem::replace(&mut checks, rest));
+        }
+        Hashed::new()
     }
 }
 
-type Queue = Mutex<std_mpsc::Receiver<(CheckId, Box<Header>)>>;
+fn digests(verifier: &Verifier, checks: &Checks) -> Hashed {
+    points::pass("before-verified");
+    let digests = verifier.digests(checks.iter().map(|(_, claim)| &**claim));
+    points::pass("after-verified");
+    checks.iter().map(|(check, _)| *check).zip(digests).collect()
+}
 
-fn verify(queue: &Queue, verifier: &Verifier, messages: &mpsc::Sender<Message>) {
+fn verify(
+    waiting: &Mutex<std_mpsc::Receiver<Checks>>,
+    verifier: &Verifier,
+    messages: &mpsc::Sender<Message>,
+) {
     loop {
-        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((check, header)) = next else { return };
-        points::pass("before-verified");
-        let digest = verifier.digest(&header);
-        points::pass("after-verified");
-        if messages.blocking_send(Message::Verified(check, digest)).is_err() {
+        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(checks) = next else { return };
+        if messages.blocking_send(Message::Verified(digests(verifier, &checks))).is_err() {
             return;
         }
     }

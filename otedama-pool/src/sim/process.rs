@@ -165,9 +165,12 @@ impl World {
             Effect::Close { connection, reason } => {
                 return broken("nobody is sent away without a reason", format!("{connection}: {reason}"));
             }
-            Effect::Verify { check, header } => {
-                let delay = self.random.between(1, 30_000);
-                self.later(delay, Event::Verified { life, check, header });
+            Effect::Verify { checks } => {
+                for (check, claim) in checks {
+                    let delay = self.random.between(1, 30_000);
+                    let header = Box::new(claim.header());
+                    self.later(delay, Event::Verified { life, check, header });
+                }
             }
             Effect::Persist { batch, entries } => return self.persist(batch, entries),
             Effect::LoadWindow { span } => {

@@ -21,12 +21,44 @@ pub(crate) enum Request {
 enum Slot {
     Waiting {
         number: u64,
-        id: Option<Box<str>>,
+        id: Option<Id>,
         request: Request,
     },
     /// Written; `true` if the answer to a subscription is in it.
     Ready(String, bool),
     Shared(Bytes),
+}
+
+/// The id of a request. Short ones, which are nearly all, need no memory of their own.
+#[derive(Debug)]
+enum Id {
+    Short { len: u8, bytes: [u8; Self::SHORT] },
+    Long(Box<str>),
+}
+
+impl Id {
+    const SHORT: usize = 22;
+
+    fn new(id: &str) -> Self {
+        let mut bytes = [0; Self::SHORT];
+        match (bytes.get_mut(..id.len()), u8::try_from(id.len())) {
+            (Some(short), Ok(len)) => {
+                short.copy_from_slice(id.as_bytes());
+                Self::Short { len, bytes }
+            }
+            _ => Self::Long(id.into()),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Short { len, bytes } => {
+                let short = bytes.get(..usize::from(*len)).and_then(|bytes| core::str::from_utf8(bytes).ok());
+                short.unwrap_or_default()
+            }
+            Self::Long(id) => id,
+        }
+    }
 }
 
 /// What stands behind the first request that is not yet answered.
@@ -50,7 +82,7 @@ impl Answers {
         self.waiting += 1;
         self.subscriptions += usize::from(request == Request::Subscribe);
         self.bytes += SLOT + id.map_or(0, str::len);
-        self.slots.push_back(Slot::Waiting { number, id: id.map(Into::into), request });
+        self.slots.push_back(Slot::Waiting { number, id: id.map(Id::new), request });
         number
     }
 
@@ -84,9 +116,10 @@ impl Answers {
             Slot::Waiting { number: waiting, .. } => *waiting == number,
             _ => false,
         });
-        if let Some(index) = found {
-            self.settle_at(index, write);
-            self.flush(out);
+        match found {
+            Some(0) => self.settle_first(out, write),
+            Some(index) => self.settle_at(index, write),
+            None => {}
         }
     }
 
@@ -128,15 +161,28 @@ impl Answers {
         self.bytes
     }
 
+    /// Nothing waits before it: it goes straight out.
+    fn settle_first(&mut self, out: &mut Outbox, write: impl FnOnce(&mut String, &str)) {
+        if let Some(Slot::Waiting { id, request, .. }) = self.slots.pop_front() {
+            self.subscriptions -= usize::from(request == Request::Subscribe);
+            self.waiting -= 1;
+            self.bytes -= SLOT + id.as_ref().map_or(0, |id| id.as_str().len());
+            if let Some(id) = id {
+                write(out.tail(), id.as_str());
+            }
+        }
+        self.flush(out);
+    }
+
     fn settle_at(&mut self, index: usize, write: impl FnOnce(&mut String, &str)) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         let (mut text, mut subscription) = (String::new(), false);
         if let Slot::Waiting { id, request, .. } = slot {
             subscription = *request == Request::Subscribe;
             self.waiting -= 1;
-            self.bytes -= SLOT + id.as_deref().map_or(0, str::len);
+            self.bytes -= SLOT + id.as_ref().map_or(0, |id| id.as_str().len());
             if let Some(id) = id {
-                write(&mut text, id);
+                write(&mut text, id.as_str());
             }
         }
         self.bytes += text.len();

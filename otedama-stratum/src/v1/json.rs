@@ -7,15 +7,35 @@ use alloc::vec::Vec;
 use serde::de::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::quick;
 use crate::limits::{MAX_ID, MAX_PARAMS};
 
 /// A message of either side.
 #[derive(Debug)]
 pub(crate) enum Message<'a> {
     /// Something to do. Without an id it is not answered.
-    Request { id: Option<&'a str>, method: Cow<'a, str>, params: Raw<'a> },
+    Request { id: Option<&'a str>, method: Cow<'a, str>, params: Params<'a> },
     /// The answer to a request of ours.
     Response { id: Raw<'a>, result: Raw<'a>, error: Raw<'a>, reject_reason: Raw<'a> },
+}
+
+/// The parameters of a request.
+#[derive(Debug)]
+pub(crate) enum Params<'a> {
+    /// Any value.
+    Raw(Raw<'a>),
+    /// A short array that was read already.
+    Read(Items<'a>),
+}
+
+impl<'a> Params<'a> {
+    /// See [`Raw::items`].
+    pub(crate) fn items(self) -> Option<Items<'a>> {
+        match self {
+            Self::Raw(raw) => raw.items(),
+            Self::Read(items) => Some(items),
+        }
+    }
 }
 
 /// Why a line is no message.
@@ -56,6 +76,13 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, 
 
 impl<'a> Message<'a> {
     pub(crate) fn parse(line: &'a [u8], nesting: usize) -> Result<Self, Malformed<'a>> {
+        // A quick request has an array in an object, and nothing in that.
+        if nesting >= 2
+            && let Some(quick::Request { id, method, params }) =
+                core::str::from_utf8(line).ok().and_then(quick::request)
+        {
+            return Ok(Self::Request { id, method: Cow::Borrowed(method), params: Params::Read(params) });
+        }
         match line.first() {
             Some(b'{') => {}
             Some(b'[') => return Err(Malformed::Batch),
@@ -65,6 +92,11 @@ impl<'a> Message<'a> {
             return Err(Malformed::Nesting);
         }
         let text = core::str::from_utf8(line).map_err(|_| Malformed::Json)?;
+        Self::thorough(text)
+    }
+
+    /// Reads any message that is not nested too deeply.
+    pub(super) fn thorough(text: &'a str) -> Result<Self, Malformed<'a>> {
         let fields: Fields<'_> = serde_json::from_str(text).map_err(|_| Malformed::Json)?;
         let id = fields.id.map(RawValue::get);
         if id.is_some_and(|id| id.len() > MAX_ID) {
@@ -72,7 +104,7 @@ impl<'a> Message<'a> {
         }
         if let Some(method) = fields.method.map(Raw::from).filter(|method| !method.is_null()) {
             let method = method.text().ok_or(Malformed::Request { id })?;
-            return Ok(Self::Request { id, method, params: Raw::of(fields.params) });
+            return Ok(Self::Request { id, method, params: Params::Raw(Raw::of(fields.params)) });
         }
         let answered = fields.result.is_some() || fields.error.is_some() || fields.reject_reason.is_some();
         match id {
@@ -122,6 +154,11 @@ impl<'a> From<&'a RawValue> for Raw<'a> {
 
 impl<'a> Raw<'a> {
     pub(crate) const NULL: Self = Raw("null");
+
+    /// A string with its quotation marks.
+    pub(super) const fn string(quoted: &'a str) -> Self {
+        Self(quoted)
+    }
 
     fn of(raw: Option<&'a RawValue>) -> Self {
         raw.map_or(Self::NULL, Self::from)
@@ -183,8 +220,7 @@ impl<'a> Raw<'a> {
             return Some(out);
         }
         for item in self.elements()? {
-            *out.items.get_mut(out.len)? = item;
-            out.len += 1;
+            out.push(item)?;
         }
         Some(out)
     }
@@ -263,6 +299,13 @@ impl Default for Items<'_> {
 impl<'a> Items<'a> {
     pub(crate) const fn len(&self) -> usize {
         self.len
+    }
+
+    /// One more; `None` if there is no room.
+    pub(super) fn push(&mut self, item: Raw<'a>) -> Option<()> {
+        *self.items.get_mut(self.len)? = item;
+        self.len += 1;
+        Some(())
     }
 
     pub(crate) fn get(&self, index: usize) -> Raw<'a> {

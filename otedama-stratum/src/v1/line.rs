@@ -29,7 +29,7 @@ impl LineReader {
         mut each: impl FnMut(&[u8]) -> Result<(), SessionError>,
     ) -> Result<(), SessionError> {
         self.opening.check(bytes)?;
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
             let (head, rest) = (&bytes[..end], &bytes[end + 1..]);
             bytes = rest;
             if self.partial.is_empty() {

@@ -7,4 +7,5 @@ pub(crate) mod json;
 pub(crate) mod line;
 pub(crate) mod message;
 pub(crate) mod outbox;
+mod quick;
 pub(crate) mod server;

@@ -8,7 +8,7 @@ use otedama_core::{Moment, Now, hex};
 use super::{Client, Kind};
 use crate::error::SessionError;
 use crate::event::{ClientEvent, Rejection};
-use crate::v1::json::{Message, Raw};
+use crate::v1::json::{Message, Params, Raw};
 use crate::v1::message::{self, Code, Text, printable};
 
 impl Client {
@@ -61,7 +61,7 @@ impl Client {
         }
     }
 
-    fn request(&mut self, id: Option<&str>, method: &str, params: Raw<'_>) {
+    fn request(&mut self, id: Option<&str>, method: &str, params: Params<'_>) {
         let id = id.filter(|id| *id != "null");
         let items = params.items().unwrap_or_default();
         match method {

@@ -13,7 +13,7 @@ use crate::limits::MAX_PARAMS;
 use crate::login::Login;
 use crate::v1::answers::Request;
 use crate::v1::dialect::bitcoin::{self, Announced, BadShare, Submit};
-use crate::v1::json::{Items, Malformed, Message, Raw};
+use crate::v1::json::{Items, Malformed, Message, Params, Raw};
 use crate::v1::message::{self, Code, Text, printable};
 
 impl Server {
@@ -51,7 +51,7 @@ impl Server {
         }
     }
 
-    fn request(&mut self, id: Option<&str>, method: &str, params: Raw<'_>) {
+    fn request(&mut self, id: Option<&str>, method: &str, params: Params<'_>) {
         let Some(items) = params.items() else {
             let refused = match method {
                 "mining.submit" => Refused::MalformedShare(None),
