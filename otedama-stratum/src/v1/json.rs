@@ -10,8 +10,9 @@ use serde_json::value::RawValue;
 use super::quick;
 use crate::limits::{MAX_ID, MAX_PARAMS};
 
-/// A message of either side.
+/// A message of either side. It lives as long as its line is looked at, so its size matters to nobody.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would cost every share an allocation")]
 pub(crate) enum Message<'a> {
     /// Something to do. Without an id it is not answered.
     Request { id: Option<&'a str>, method: Cow<'a, str>, params: Params<'a> },
@@ -21,6 +22,7 @@ pub(crate) enum Message<'a> {
 
 /// The parameters of a request.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would cost every share an allocation")]
 pub(crate) enum Params<'a> {
     /// Any value.
     Raw(Raw<'a>),
