@@ -133,11 +133,11 @@ fn first_hash<W: Word>(cpu: W::Cpu, prepared: &Prepared, nonces: W) -> [W; 8] {
     block[1] = splat(w17);
     block[2] = splat(w18).add(nonces.small_sigma0());
     block[3] = splat(w19).add(nonces);
-    extend::<4, W>(&mut block);
+    extend_from_four(&mut block);
     state.sixteen(cpu, &block, 16);
-    extend::<0, W>(&mut block);
+    extend(&mut block);
     state.sixteen(cpu, &block, 32);
-    extend::<0, W>(&mut block);
+    extend(&mut block);
     state.sixteen(cpu, &block, 48);
 
     let mut digest = state.words;
@@ -157,11 +157,11 @@ fn last_word<W: Word>(cpu: W::Cpu, digest: [W; 8]) -> W {
     let (end, bits) = (splat(PAD), splat(DIGEST_BITS));
     let mut block = [a, b, c, d, e, f, g, h, end, zero, zero, zero, zero, zero, zero, bits];
     state.sixteen(cpu, &block, 0);
-    extend::<0, W>(&mut block);
+    extend(&mut block);
     state.sixteen(cpu, &block, 16);
-    extend::<0, W>(&mut block);
+    extend(&mut block);
     state.sixteen(cpu, &block, 32);
-    extend::<0, W>(&mut block);
+    extend(&mut block);
     state.half::<false>(cpu, &block, 48);
     state.half::<true>(cpu, &block, 52);
     state.half::<false>(cpu, &block, 56);
@@ -175,7 +175,7 @@ pub(super) fn compress(before: &[u32; 8], mut block: [u32; 16]) -> [u32; 8] {
     let mut state = State::new(*before);
     state.sixteen((), &block, 0);
     for from in [16, 32, 48] {
-        extend::<0, u32>(&mut block);
+        extend(&mut block);
         state.sixteen((), &block, from);
     }
     core::array::from_fn(|at| before[at].wrapping_add(state.words[at]))
@@ -189,12 +189,36 @@ pub(super) fn after_four(before: [u32; 8], [w0, w1, w2, w3]: [u32; 4]) -> [u32; 
     state.words
 }
 
-/// Replaces sixteen words of the message schedule by the next sixteen, from the `FROM`-th on.
+/// Replaces sixteen words of the message schedule by the next sixteen.
 #[inline(always)]
-fn extend<const FROM: usize, W: Word>(block: &mut [W; 16]) {
-    for at in FROM..16 {
-        let (two, fifteen) = (block[(at + 14) % 16], block[(at + 1) % 16]);
-        let nearer = block[(at + 9) % 16].add(two.small_sigma1());
-        block[at] = block[at].add(fifteen.small_sigma0()).add(nearer);
-    }
+fn extend<W: Word>(block: &mut [W; 16]) {
+    extend_word::<0, W>(block);
+    extend_word::<1, W>(block);
+    extend_word::<2, W>(block);
+    extend_word::<3, W>(block);
+    extend_from_four(block);
+}
+
+/// The same where the first four of the next sixteen are there already.
+#[inline(always)]
+fn extend_from_four<W: Word>(block: &mut [W; 16]) {
+    extend_word::<4, W>(block);
+    extend_word::<5, W>(block);
+    extend_word::<6, W>(block);
+    extend_word::<7, W>(block);
+    extend_word::<8, W>(block);
+    extend_word::<9, W>(block);
+    extend_word::<10, W>(block);
+    extend_word::<11, W>(block);
+    extend_word::<12, W>(block);
+    extend_word::<13, W>(block);
+    extend_word::<14, W>(block);
+    extend_word::<15, W>(block);
+}
+
+#[inline(always)]
+fn extend_word<const AT: usize, W: Word>(block: &mut [W; 16]) {
+    let (two, fifteen) = (block[(AT + 14) % 16], block[(AT + 1) % 16]);
+    let nearer = block[(AT + 9) % 16].add(two.small_sigma1());
+    block[AT] = block[AT].add(fifteen.small_sigma0()).add(nearer);
 }
