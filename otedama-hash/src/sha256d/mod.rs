@@ -16,6 +16,8 @@ mod portable;
 mod prepared;
 #[cfg(target_arch = "x86_64")]
 mod x86_avx2;
+#[cfg(target_arch = "x86_64")]
+mod x86_sha;
 
 use otedama_core::{Algorithm, CompactTarget, Digest, Hash256, Header, Seed, Solution, Target, Work};
 use prepared::Prepared;
@@ -29,7 +31,7 @@ const CHUNK: u32 = 2048;
 
 /// The likely fastest first.
 #[cfg(target_arch = "x86_64")]
-pub(crate) static KERNELS: [&Entry; 2] = [&x86_avx2::ENTRY, &portable::ENTRY];
+pub(crate) static KERNELS: [&Entry; 3] = [&x86_sha::ENTRY, &x86_avx2::ENTRY, &portable::ENTRY];
 
 const fn entry_of(name: &'static str, available: fn() -> bool, scanner: fn(Memory) -> Box<dyn Scan>) -> Entry {
     let known = Known { work: known, nonce: 0x7c2b_ac1d, before: 1234, count: 4096 };
