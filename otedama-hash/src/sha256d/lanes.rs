@@ -43,7 +43,13 @@ pub(super) trait Word: Copy {
 
 /// Appends every solution among `count` nonces from `first`: see [`super::Search`].
 #[inline(always)]
-pub(super) fn search<W: Word>(cpu: W::Cpu, prepared: &Prepared, first: u32, count: u32, found: &mut Vec<u32>) {
+pub(super) fn search<W: Word>(
+    cpu: W::Cpu,
+    prepared: &Prepared,
+    first: u32,
+    count: u32,
+    found: &mut Vec<u32>,
+) {
     let limit = W::splat(cpu, prepared.top);
     let mut offset = 0;
     while offset < count {

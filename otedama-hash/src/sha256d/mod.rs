@@ -10,6 +10,8 @@ macro_rules! entry {
     };
 }
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64_sha2;
 mod constants;
 mod lanes;
 mod portable;
@@ -17,7 +19,11 @@ mod prepared;
 #[cfg(target_arch = "x86_64")]
 mod x86_avx2;
 #[cfg(target_arch = "x86_64")]
+mod x86_avx512;
+#[cfg(target_arch = "x86_64")]
 mod x86_sha;
+#[cfg(target_arch = "x86_64")]
+mod x86_sha_vl;
 
 use otedama_core::{Algorithm, CompactTarget, Digest, Hash256, Header, Seed, Solution, Target, Work};
 use prepared::Prepared;
@@ -31,9 +37,22 @@ const CHUNK: u32 = 2048;
 
 /// The likely fastest first.
 #[cfg(target_arch = "x86_64")]
-pub(crate) static KERNELS: [&Entry; 3] = [&x86_sha::ENTRY, &x86_avx2::ENTRY, &portable::ENTRY];
+pub(crate) static KERNELS: [&Entry; 5] =
+    [&x86_sha_vl::ENTRY, &x86_avx512::ENTRY, &x86_sha::ENTRY, &x86_avx2::ENTRY, &portable::ENTRY];
 
-const fn entry_of(name: &'static str, available: fn() -> bool, scanner: fn(Memory) -> Box<dyn Scan>) -> Entry {
+/// The likely fastest first.
+#[cfg(target_arch = "aarch64")]
+pub(crate) static KERNELS: [&Entry; 2] = [&aarch64_sha2::ENTRY, &portable::ENTRY];
+
+/// There is nothing but plain Rust.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) static KERNELS: [&Entry; 1] = [&portable::ENTRY];
+
+const fn entry_of(
+    name: &'static str,
+    available: fn() -> bool,
+    scanner: fn(Memory) -> Box<dyn Scan>,
+) -> Entry {
     let known = Known { work: known, nonce: 0x7c2b_ac1d, before: 1234, count: 4096 };
     Entry { name, algorithm: Algorithm::SHA256D, available, scanner, memory: 0, stop_interval: CHUNK, known }
 }

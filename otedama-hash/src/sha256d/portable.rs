@@ -1,7 +1,7 @@
 //! SHA256d in plain Rust: one nonce after the other, on words of one lane.
 
-use super::lanes::{self, Word};
 use super::Prepared;
+use super::lanes::{self, Word};
 use crate::kernel::Entry;
 
 /// Runs everywhere.

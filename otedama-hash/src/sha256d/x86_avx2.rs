@@ -3,8 +3,8 @@
 
 use core::arch::x86_64::*;
 
-use super::lanes::{self, Word};
 use super::Prepared;
+use super::lanes::{self, Word};
 use crate::kernel::Entry;
 
 /// Runs where the CPU has AVX2.

@@ -149,8 +149,7 @@ impl Job {
     fn with_nonces(&self, sha: Sha, nonces: Quad) -> Quads {
         let zero = sha.quad([0; 4]);
         sha!({
-            let (low, high) =
-                (_mm_unpacklo_epi32(zero.0, nonces.0), _mm_unpackhi_epi32(zero.0, nonces.0));
+            let (low, high) = (_mm_unpacklo_epi32(zero.0, nonces.0), _mm_unpackhi_epi32(zero.0, nonces.0));
             let added = [
                 _mm_unpacklo_epi64(low, low),
                 _mm_unpackhi_epi64(low, low),
@@ -182,7 +181,8 @@ impl Job {
 #[inline(always)]
 fn last_words(sha: Sha, front: Quads, back: Quads) -> [u32; STREAMS] {
     let [a, b, c, d, e, f, g, h] = INITIAL;
-    let mut states = States { abef: [sha.quad([f, e, b, a]); STREAMS], cdgh: [sha.quad([h, g, d, c]); STREAMS] };
+    let mut states =
+        States { abef: [sha.quad([f, e, b, a]); STREAMS], cdgh: [sha.quad([h, g, d, c]); STREAMS] };
     let (mut w0, mut w1) = (front, back);
     let (end, bits) = (sha.quad([PAD, 0, 0, 0]), sha.quad([0, 0, 0, DIGEST_BITS]));
     states.rounds(sha, 0, w0);
