@@ -1,27 +1,60 @@
 //! SHA-256 applied twice to an 80-byte header: the scanner, and what all its kernels share.
 //!
 //! A kernel file holds one function of the type [`Search`]. A kernel only has to discard nonces cheaply; what is left
-//! is checked in full by [`Prepared::is_solution`], which is the same for all kernels.
+//! is checked in full by [`Prepared::check`], which is the same for all kernels.
 
+/// The entry of a kernel: its name, whether this CPU has the instructions, and its [`Search`].
+macro_rules! entry {
+    ($name:literal, $available:expr, $search:path) => {
+        super::entry_of($name, $available, |_| Box::new(super::Scanner::new($search)))
+    };
+}
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64_sha2;
+mod constants;
+mod lanes;
 mod portable;
+mod prepared;
+#[cfg(target_arch = "x86_64")]
+mod x86_avx2;
+#[cfg(target_arch = "x86_64")]
+mod x86_avx512;
+#[cfg(target_arch = "x86_64")]
+mod x86_sha;
+#[cfg(target_arch = "x86_64")]
+mod x86_sha_vl;
 
-pub(crate) use self::portable::{INITIAL, K};
+pub(crate) use self::constants::{INITIAL, K};
 
 use otedama_core::{Algorithm, CompactTarget, Digest, Hash256, Header, Seed, Solution, Target, Work};
+use prepared::Prepared;
 
 use crate::error::ScanError;
 use crate::kernel::{Entry, Known, Memory};
-use crate::scan::{NonceRange, Scan, Scanned, Stop, drive, header80};
+use crate::scan::{NonceRange, Scan, Scanned, Stop, drive};
 
 /// Nonces between two looks at the stop flag: 0.5 ms at 4 MH/s, under 10 ms down to 0.2 MH/s.
 const CHUNK: u32 = 2048;
 
 /// The likely fastest first.
-pub(crate) static KERNELS: [&Entry; 1] = [&PORTABLE];
+#[cfg(target_arch = "x86_64")]
+pub(crate) static KERNELS: [&Entry; 5] =
+    [&x86_sha_vl::ENTRY, &x86_avx512::ENTRY, &x86_sha::ENTRY, &x86_avx2::ENTRY, &portable::ENTRY];
 
-static PORTABLE: Entry = entry("portable", || true, |_| Box::new(Scanner::new(portable::search)));
+/// The likely fastest first.
+#[cfg(target_arch = "aarch64")]
+pub(crate) static KERNELS: [&Entry; 2] = [&aarch64_sha2::ENTRY, &portable::ENTRY];
 
-const fn entry(name: &'static str, available: fn() -> bool, scanner: fn(Memory) -> Box<dyn Scan>) -> Entry {
+/// There is nothing but plain Rust.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) static KERNELS: [&Entry; 1] = [&portable::ENTRY];
+
+const fn entry_of(
+    name: &'static str,
+    available: fn() -> bool,
+    scanner: fn(Memory) -> Box<dyn Scan>,
+) -> Entry {
     let known = Known { work: known, nonce: 0x7c2b_ac1d, before: 1234, count: 4096 };
     Entry { name, algorithm: Algorithm::SHA256D, available, scanner, memory: 0, stop_interval: CHUNK, known }
 }
@@ -42,44 +75,9 @@ const GENESIS: [u8; 80] = [
     0x29, 0xab, 0x5f, 0x49, 0xff, 0xff, 0x00, 0x1d, 0, 0, 0, 0,
 ];
 
-/// Appends every solution among `count` nonces from `first` to `found`, ascending. The piece never wraps.
+/// Appends every solution among `count` nonces from `first` to `found`, ascending. The piece never wraps; it is at most
+/// [`CHUNK`] long.
 pub(crate) type Search = fn(&Prepared, first: u32, count: u32, found: &mut Vec<u32>);
-
-/// What is the same for all nonces of one work.
-pub(crate) struct Prepared {
-    /// The state after the first 64 bytes of the header.
-    midstate: [u32; 8],
-    /// The three words of the second block before the nonce.
-    tail: [u32; 3],
-    /// The most significant 32 bits of the target.
-    top: u32,
-    work: Work,
-}
-
-impl Prepared {
-    fn new(work: &Work) -> Result<Self, ScanError> {
-        let header = header80(Algorithm::SHA256D, work)?;
-        let mut words = [0; 20];
-        for (word, bytes) in words.iter_mut().zip(header.as_chunks().0) {
-            *word = u32::from_be_bytes(*bytes);
-        }
-        let mut block = [0; 16];
-        block.copy_from_slice(&words[..16]);
-        let [a, b, c, d, ..] = work.target.to_be_bytes();
-        Ok(Self {
-            midstate: portable::compress(&portable::INITIAL, block),
-            tail: [words[16], words[17], words[18]],
-            top: u32::from_be_bytes([a, b, c, d]),
-            work: work.clone(),
-        })
-    }
-
-    /// The full check of one nonce, independent of any kernel.
-    fn is_solution(&self, nonce: u32) -> bool {
-        let header = self.work.header.with_nonce(Algorithm::SHA256D, u64::from(nonce));
-        Algorithm::SHA256D.meets(&digest(&header), self.work.target)
-    }
-}
 
 /// The digest of one header, by the fastest code for a single one.
 pub(crate) fn digest(header: &Header) -> Digest {
