@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+mod blake3;
 mod error;
 mod kernel;
 pub mod oracle;
@@ -9,6 +10,7 @@ mod scrypt;
 mod sha256d;
 mod verify;
 
+pub use blake3::blake3;
 pub use error::{HashError, KernelError, ScanError, Unsupported};
 pub use kernel::{Kernel, Memory};
 pub use scan::{NonceRange, Scan, Scanned, Stop};
