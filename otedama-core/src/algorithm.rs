@@ -20,16 +20,30 @@ pub struct Algorithm(&'static AlgorithmSpec);
 pub struct AlgorithmSpec {
     /// Lower-case name, as in configuration and on the command line.
     pub name: &'static str,
-    /// Bytes of the header that is hashed.
+    /// Bytes of the header that is hashed; the most that there can be, where headers differ in length.
     pub header_len: usize,
+    /// The fewest bytes of a header; the same as [`header_len`](Self::header_len) where all have one length.
+    pub shortest_header: usize,
     /// Where in the header the nonce stands.
     pub nonce_offset: usize,
-    /// Bytes of the nonce, at most 8, little-endian in the header.
+    /// Bytes of the nonce, at most 8. Of a longer one, these are the bytes that a scan counts up.
     pub nonce_len: usize,
+    /// How the nonce is written into the header.
+    pub nonce_order: ByteOrder,
     /// The target of difficulty 1 as pools and miners of this algorithm use it.
     pub difficulty_one: Target,
     /// How the 32 bytes of a digest read as a number.
     pub order: DigestOrder,
+}
+
+/// How a number is written in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ByteOrder {
+    /// Least significant byte first: Bitcoin and most others.
+    Little,
+    /// Most significant byte first: Alephium.
+    Big,
 }
 
 /// How the bytes of a digest, as the function wrote them, read as a number.
@@ -49,8 +63,10 @@ impl AlgorithmSpec {
         Self {
             name,
             header_len: 80,
+            shortest_header: 80,
             nonce_offset: 76,
             nonce_len: 4,
+            nonce_order: ByteOrder::Little,
             difficulty_one,
             order: DigestOrder::Little,
         }
@@ -61,18 +77,52 @@ impl AlgorithmSpec {
     pub const fn with_order(self, order: DigestOrder) -> Self {
         Self { order, ..self }
     }
+
+    /// The same with headers of `shortest` to `longest` bytes; at most [`Header::MAX`](crate::Header::MAX).
+    #[must_use]
+    pub const fn with_header(self, shortest: usize, longest: usize) -> Self {
+        Self { shortest_header: shortest, header_len: longest, ..self }
+    }
+
+    /// The same with a nonce of so many bytes, at most 8, at another place.
+    #[must_use]
+    pub const fn with_nonce(self, nonce_offset: usize, nonce_len: usize, nonce_order: ByteOrder) -> Self {
+        Self { nonce_offset, nonce_len, nonce_order, ..self }
+    }
 }
 
 static SHA256D: AlgorithmSpec =
     AlgorithmSpec::bitcoin_like("sha256d", Target::from_limbs([0, 0, 0, 0x0000_0000_ffff_0000]));
 static SCRYPT: AlgorithmSpec =
     AlgorithmSpec::bitcoin_like("scrypt", Target::from_limbs([0, 0, 0, 0x0000_ffff_0000_0000]));
+/// Decred's proof-of-work limit 0x1d00ffff is also the difficulty 1 of its pools (dcrd, `chaincfg/mainnetparams.go`).
+static BLAKE3_DECRED: AlgorithmSpec =
+    AlgorithmSpec::bitcoin_like("blake3-decred", Target::from_limbs([0, 0, 0, 0x0000_0000_ffff_0000]))
+        .with_header(180, 180)
+        .with_nonce(140, 4, ByteOrder::Little);
+/// 30 leading zero bits is what Alephium's own pool software calls difficulty 1. A header has 102 bytes and 32 for
+/// each dependency, of which there are one less than twice the groups: 134 with one group, 326 with four.
+static BLAKE3_ALEPHIUM: AlgorithmSpec = AlgorithmSpec::bitcoin_like(
+    "blake3-alephium",
+    Target::from_limbs([u64::MAX, u64::MAX, u64::MAX, 0x0000_0003_ffff_ffff]),
+)
+.with_header(134, 326)
+.with_nonce(16, 8, ByteOrder::Big)
+.with_order(DigestOrder::Big);
 
 impl Algorithm {
     /// SHA-256 applied twice to an 80-byte header (Bitcoin). Difficulty 1 is `00000000ffff` and zeros.
     pub const SHA256D: Self = Self(&SHA256D);
     /// scrypt with N=1024, r=1, p=1 on an 80-byte header (Litecoin). Difficulty 1 is `0000ffff` and zeros.
     pub const SCRYPT: Self = Self(&SCRYPT);
+    /// BLAKE3 of the 180-byte header (Decred since DCP0011). Difficulty 1 is `00000000ffff` and zeros.
+    pub const BLAKE3_DECRED: Self = Self(&BLAKE3_DECRED);
+    /// BLAKE3 of BLAKE3 of a header that begins with its nonce (Alephium). Difficulty 1 is 30 zero bits and ones.
+    ///
+    /// The nonce is a big-endian number of 24 bytes. The last 8 are what a scan counts up; the 16 before them stay as
+    /// they are in the header, and are where pools put their extranonce. A digest also has to name the job's chain:
+    /// see [`ChainIndex`].
+    pub const BLAKE3_ALEPHIUM: Self = Self(&BLAKE3_ALEPHIUM);
 
     /// An algorithm of one's own. Its name must differ from the built-in ones, since names decide equality.
     #[must_use]
@@ -96,6 +146,21 @@ impl Algorithm {
     #[must_use]
     pub const fn max_nonce(self) -> u64 {
         if self.0.nonce_len >= 8 { u64::MAX } else { (1 << (8 * self.0.nonce_len)) - 1 }
+    }
+
+    /// Whether a header of this algorithm can have so many bytes.
+    #[must_use]
+    pub const fn takes(self, header_len: usize) -> bool {
+        self.0.shortest_header <= header_len && header_len <= self.0.header_len
+    }
+
+    /// Whether its headers are laid out as Bitcoin's: 80 bytes, of which the last four are the nonce.
+    #[must_use]
+    pub const fn is_bitcoin_like(self) -> bool {
+        self.0.shortest_header == 80
+            && self.0.header_len == 80
+            && self.0.nonce_offset == 76
+            && self.0.nonce_len == 4
     }
 
     /// Whether the digest, read as this algorithm reads it, does not exceed the target. Equal is enough.
@@ -208,6 +273,35 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// Which of Alephium's chains a block belongs to. Every pair of groups, from and to, has a chain of its own.
+///
+/// The last two bytes of a block's digest, as a big-endian number modulo the number of chains, must be the index of
+/// its chain; a digest that names another chain is worth nothing, however low it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ChainIndex {
+    index: u16,
+    chains: u16,
+}
+
+impl ChainIndex {
+    /// Groups of the main net.
+    pub const GROUPS: u8 = 4;
+
+    /// The chain from one group to another, of so many groups; `None` if there is no such group.
+    #[must_use]
+    pub fn new(from: u8, to: u8, groups: u8) -> Option<Self> {
+        let [from, to, groups] = [from, to, groups].map(u16::from);
+        (from < groups && to < groups).then_some(Self { index: from * groups + to, chains: groups * groups })
+    }
+
+    /// Whether the digest names this chain.
+    #[must_use]
+    pub fn is_named_by(self, digest: &Digest) -> bool {
+        let [.., high, low] = digest.0;
+        u16::from_be_bytes([high, low]) % self.chains == self.index
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,6 +322,8 @@ mod tests {
         let shown = |a: Algorithm| alloc::format!("{}", a.spec().difficulty_one);
         assert!(shown(Algorithm::SHA256D).starts_with("00000000ffff0000"));
         assert!(shown(Algorithm::SCRYPT).starts_with("0000ffff00000000"));
+        assert_eq!(shown(Algorithm::BLAKE3_DECRED), shown(Algorithm::SHA256D));
+        assert!(shown(Algorithm::BLAKE3_ALEPHIUM).starts_with("00000003ffffffffffff"));
     }
 
     #[test]
@@ -243,12 +339,45 @@ mod tests {
     }
 
     #[test]
+    fn headers_have_the_length_of_their_algorithm() {
+        for (algorithm, shortest, longest) in [
+            (Algorithm::SHA256D, 80, 80),
+            (Algorithm::BLAKE3_DECRED, 180, 180),
+            (Algorithm::BLAKE3_ALEPHIUM, 134, 326),
+        ] {
+            assert!(algorithm.takes(shortest) && algorithm.takes(longest));
+            assert!(!algorithm.takes(shortest - 1) && !algorithm.takes(longest + 1));
+        }
+        assert!(AlgorithmSet::builtin().iter().all(|a| a.spec().header_len <= crate::Header::MAX));
+    }
+
+    /// Alephium's `ChainIndex.scala` by hand: 0x0e03 is 3587, 3 modulo 16 and 5 modulo 9.
+    #[test]
+    fn a_digest_names_one_chain() {
+        let mut bytes = [0; 32];
+        (bytes[30], bytes[31]) = (0x0e, 0x03);
+        for groups in [4, 3] {
+            let pairs = || (0..groups).flat_map(|from| (0..groups).map(move |to| (from, to)));
+            let named: alloc::vec::Vec<_> = pairs()
+                .filter(|(from, to)| {
+                    ChainIndex::new(*from, *to, groups).unwrap().is_named_by(&Digest::new(bytes))
+                })
+                .collect();
+            assert_eq!(named, if groups == 4 { [(0, 3)] } else { [(1, 2)] });
+        }
+        for (from, to, groups) in [(4, 0, 4), (0, 4, 4), (0, 0, 0)] {
+            assert_eq!(ChainIndex::new(from, to, groups), None);
+        }
+        assert!(ChainIndex::new(254, 254, 255).is_some());
+    }
+
+    #[test]
     fn a_set_finds_plugged_in_algorithms() {
         static MINE: AlgorithmSpec = AlgorithmSpec::bitcoin_like("mine", Target::MAX);
         let set = AlgorithmSet::builtin().with(Algorithm::new(&MINE));
         assert_eq!(set.find("mine"), Some(Algorithm::new(&MINE)));
         assert_eq!(set.find("sha256d"), Some(Algorithm::SHA256D));
         assert_eq!(set.find("SHA256d"), None);
-        assert_eq!(set.iter().count(), 3);
+        assert_eq!(set.iter().count(), AlgorithmSet::builtin().iter().count() + 1);
     }
 }

@@ -23,7 +23,7 @@ mod uint;
 mod weight;
 mod work;
 
-pub use algorithm::{Algorithm, AlgorithmSet, AlgorithmSpec, Digest, DigestOrder};
+pub use algorithm::{Algorithm, AlgorithmSet, AlgorithmSpec, ByteOrder, ChainIndex, Digest, DigestOrder};
 pub use amount::{Amount, DecimalError, Factor, Percent};
 pub use coinbase::{CoinbaseHalves, Extranonce};
 pub use difficulty::{Difficulty, DifficultyError};

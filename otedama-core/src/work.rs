@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 
-use crate::algorithm::Algorithm;
+use crate::algorithm::{Algorithm, ByteOrder, ChainIndex, Digest};
 use crate::coinbase::Extranonce;
 use crate::job::JobBody;
 use crate::target::Target;
@@ -18,7 +18,7 @@ pub struct Header {
 
 impl Header {
     /// The longest header of any algorithm here.
-    pub const MAX: usize = 192;
+    pub const MAX: usize = 384;
 
     /// From the bytes as they are hashed; `None` if there are more than [`Header::MAX`].
     #[must_use]
@@ -42,6 +42,9 @@ impl Header {
         let hole = self.as_bytes().get(spec.nonce_offset..spec.nonce_offset + spec.nonce_len);
         if let Some((hole, out)) = hole.zip(number.get_mut(..spec.nonce_len)) {
             out.copy_from_slice(hole);
+            if spec.nonce_order == ByteOrder::Big {
+                out.reverse();
+            }
         }
         u64::from_le_bytes(number)
     }
@@ -54,6 +57,9 @@ impl Header {
         let hole = self.bytes[..end].get_mut(spec.nonce_offset..spec.nonce_offset + spec.nonce_len);
         if let Some((hole, number)) = hole.zip(nonce.to_le_bytes().get(..spec.nonce_len)) {
             hole.copy_from_slice(number);
+            if spec.nonce_order == ByteOrder::Big {
+                hole.reverse();
+            }
         }
         self
     }
@@ -101,6 +107,8 @@ pub struct Work {
     pub seed: Option<Seed>,
     /// The height of the block, for algorithms that need it.
     pub height: Option<u64>,
+    /// The chain that a digest must name, for Alephium; only the target counts without it.
+    pub chain: Option<ChainIndex>,
     /// What else the device may change.
     pub rolls: Rolls,
 }
@@ -110,13 +118,34 @@ impl Work {
     #[must_use]
     pub const fn new(algorithm: Algorithm, header: Header, target: Target) -> Self {
         let rolls = Rolls { version_mask: 0, ntime_span: 0, extranonce2: None };
-        Self { algorithm, generation: Generation(0), header, target, seed: None, height: None, rolls }
+        Self {
+            algorithm,
+            generation: Generation(0),
+            header,
+            target,
+            seed: None,
+            height: None,
+            chain: None,
+            rolls,
+        }
     }
 
     /// The same work under another generation.
     #[must_use]
     pub fn with_generation(self, generation: Generation) -> Self {
         Self { generation, ..self }
+    }
+
+    /// The same work for one of Alephium's chains.
+    #[must_use]
+    pub fn with_chain(self, chain: ChainIndex) -> Self {
+        Self { chain: Some(chain), ..self }
+    }
+
+    /// Whether a digest of this header is a solution: it meets the target, and names the chain if there is one.
+    #[must_use]
+    pub fn accepts(&self, digest: &Digest) -> bool {
+        self.algorithm.meets(digest, self.target) && self.chain.is_none_or(|chain| chain.is_named_by(digest))
     }
 }
 
@@ -203,5 +232,28 @@ mod tests {
         assert!(Header::new(&[0; Header::MAX + 1]).is_none());
         let short = Header::new(&[0; 10]).unwrap();
         assert_eq!(short.with_nonce(Algorithm::SHA256D, 5), short);
+    }
+
+    #[test]
+    fn a_nonce_may_be_the_end_of_a_longer_big_endian_number() {
+        let header = Header::new(&[0xaa; 326]).unwrap();
+        let with = header.with_nonce(Algorithm::BLAKE3_ALEPHIUM, 0x0102);
+        assert_eq!(with.as_bytes()[14..26], [0xaa, 0xaa, 0, 0, 0, 0, 0, 0, 1, 2, 0xaa, 0xaa]);
+        assert_eq!(with.nonce(Algorithm::BLAKE3_ALEPHIUM), 0x0102);
+        let last = header.with_nonce(Algorithm::BLAKE3_ALEPHIUM, u64::MAX);
+        assert_eq!(last.nonce(Algorithm::BLAKE3_ALEPHIUM), u64::MAX);
+    }
+
+    #[test]
+    fn a_chain_is_a_condition_besides_the_target() {
+        let mut bytes = [0; 32];
+        bytes[31] = 5;
+        let (digest, header) = (Digest::new(bytes), Header::new(&[0; 326]).unwrap());
+        let work = Work::new(Algorithm::BLAKE3_ALEPHIUM, header, Target::from_limbs([5, 0, 0, 0]));
+        assert!(work.accepts(&digest));
+        assert!(work.clone().with_chain(ChainIndex::new(1, 1, 4).unwrap()).accepts(&digest));
+        assert!(!work.clone().with_chain(ChainIndex::new(1, 2, 4).unwrap()).accepts(&digest));
+        let harder = Work { target: Target::from_limbs([4, 0, 0, 0]), ..work };
+        assert!(!harder.with_chain(ChainIndex::new(1, 1, 4).unwrap()).accepts(&digest));
     }
 }

@@ -22,6 +22,30 @@ pub enum HashError {
         /// Bytes that were given.
         found: usize,
     },
+    /// The bytes are fewer or more than a header of the algorithm can have.
+    #[error("a header has {shortest} to {longest} bytes, not {found}")]
+    Lengths {
+        /// Bytes of the shortest header.
+        shortest: usize,
+        /// Bytes of the longest header.
+        longest: usize,
+        /// Bytes that were given.
+        found: usize,
+    },
+}
+
+impl HashError {
+    /// Refuses a length that no header of the algorithm has.
+    pub(crate) fn check_length(algorithm: Algorithm, found: usize) -> Result<(), Self> {
+        let (shortest, longest) = (algorithm.spec().shortest_header, algorithm.spec().header_len);
+        if algorithm.takes(found) {
+            Ok(())
+        } else if shortest == longest {
+            Err(Self::Length { expected: longest, found })
+        } else {
+            Err(Self::Lengths { shortest, longest, found })
+        }
+    }
 }
 
 /// Why a scan could not be done. No solution that it reported before is wrong.

@@ -6,10 +6,11 @@ use otedama_core::{Algorithm, Work};
 
 use crate::error::{KernelError, Unsupported};
 use crate::scan::{NonceRange, Scan, Scanned, Stop};
-use crate::{scrypt, sha256d};
+use crate::{blake3, scrypt, sha256d};
 
 /// All kernels, by algorithm; within each the one that is likely to be fastest first, the portable one last.
-static ENTRIES: [&[&Entry]; 2] = [&sha256d::KERNELS, &scrypt::KERNELS];
+static ENTRIES: [&[&Entry]; 4] =
+    [&sha256d::KERNELS, &scrypt::KERNELS, &blake3::decred::KERNELS, &blake3::alephium::KERNELS];
 
 /// Memory that a scanner works in: a vector, or pages from whoever knows how to get large ones. What it holds at first
 /// does not matter, and it must be of the same length every time.
@@ -112,7 +113,7 @@ impl Kernel {
         Ok((self.0.scanner)(memory))
     }
 
-    /// Proves on this CPU that it finds the nonce of a real block in a range around it, and nothing else there.
+    /// Proves on this CPU that it finds the nonce of a known header in a range around it, and nothing else there.
     /// Takes some milliseconds.
     ///
     /// # Errors

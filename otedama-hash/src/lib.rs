@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+mod blake3;
 mod claims;
 mod error;
 mod kernel;
@@ -10,6 +11,7 @@ mod scrypt;
 mod sha256d;
 mod verify;
 
+pub use blake3::blake3;
 pub use error::{HashError, KernelError, ScanError, Unsupported};
 pub use kernel::{Kernel, Memory};
 pub use scan::{NonceRange, Scan, Scanned, Stop};

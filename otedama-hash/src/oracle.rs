@@ -17,12 +17,16 @@ pub fn digest(algorithm: Algorithm, bytes: &[u8]) -> Result<Digest, Unsupported>
         Ok(Digest::new(sha256d(bytes)))
     } else if algorithm == Algorithm::SCRYPT {
         Ok(Digest::new(scrypt(bytes)))
+    } else if algorithm == Algorithm::BLAKE3_DECRED {
+        Ok(Digest::new(blake3(bytes)))
+    } else if algorithm == Algorithm::BLAKE3_ALEPHIUM {
+        Ok(Digest::new(blake3(&blake3(bytes))))
     } else {
         Err(Unsupported(algorithm))
     }
 }
 
-/// Every nonce of the range, in its order, with which the work's header meets the work's target.
+/// Every nonce of the range, in its order, with which the work accepts its header's digest.
 ///
 /// # Errors
 /// [`Unsupported`] if the oracle does not know the algorithm.
@@ -33,7 +37,7 @@ pub fn scan(work: &Work, range: NonceRange) -> Result<Vec<u64>, Unsupported> {
         let nonce = (u128::from(range.start) + offset) % nonces;
         let Ok(nonce) = u64::try_from(nonce) else { break };
         let header = work.header.with_nonce(work.algorithm, nonce);
-        if work.algorithm.meets(&digest(work.algorithm, header.as_bytes())?, work.target) {
+        if work.accepts(&digest(work.algorithm, header.as_bytes())?) {
             found.push(nonce);
         }
     }
@@ -100,6 +104,93 @@ pub fn sha256(message: &[u8]) -> [u8; 32] {
         bytes.copy_from_slice(&word.to_be_bytes());
     }
     out
+}
+
+/// BLAKE3 without a key, 32 bytes of output (BLAKE3 paper, section 2).
+#[must_use]
+pub fn blake3(bytes: &[u8]) -> [u8; 32] {
+    let root = blake3_subtree(bytes, 0, BLAKE3_ROOT);
+    let mut out = [0; 32];
+    for (bytes, word) in out.chunks_mut(4).zip(root) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    out
+}
+
+const BLAKE3_CHUNK_START: u32 = 1;
+const BLAKE3_CHUNK_END: u32 = 2;
+const BLAKE3_PARENT: u32 = 4;
+const BLAKE3_ROOT: u32 = 8;
+
+/// The chaining value of a part of the input that begins with the chunk of this number (BLAKE3 paper, section 2.1).
+fn blake3_subtree(bytes: &[u8], chunk: u64, root: u32) -> [u32; 8] {
+    const IV: [u32; 8] = root_fractions(2);
+    let mut value = IV;
+    if bytes.len() <= 1024 {
+        let blocks = bytes.len().div_ceil(64).max(1);
+        for at in 0..blocks {
+            let block = &bytes[64 * at..bytes.len().min(64 * at + 64)];
+            let start = if at == 0 { BLAKE3_CHUNK_START } else { 0 };
+            let end = if at == blocks - 1 { BLAKE3_CHUNK_END | root } else { 0 };
+            value = blake3_compress(value, block, chunk, start | end);
+        }
+        return value;
+    }
+    // The left part has as many chunks as possible: a power of two of them, with something left for the right.
+    let mut left = 1024;
+    while 2 * left < bytes.len() {
+        left *= 2;
+    }
+    let mut block = Vec::new();
+    for word in blake3_subtree(&bytes[..left], chunk, 0) {
+        block.extend(word.to_le_bytes());
+    }
+    for word in blake3_subtree(&bytes[left..], chunk + left as u64 / 1024, 0) {
+        block.extend(word.to_le_bytes());
+    }
+    blake3_compress(IV, &block, 0, BLAKE3_PARENT | root)
+}
+
+/// The first half of the compression function's output (BLAKE3 paper, section 2.2).
+#[expect(clippy::cast_possible_truncation, reason = "the halves of the counter, and at most 64 bytes")]
+fn blake3_compress(value: [u32; 8], block: &[u8], counter: u64, flags: u32) -> [u32; 8] {
+    const PERMUTATION: [usize; 16] = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8];
+    const IV: [u32; 4] = root_fractions(2);
+    let mut m = [0u32; 16];
+    for (at, byte) in block.iter().enumerate() {
+        m[at / 4] |= u32::from(*byte) << (8 * (at % 4));
+    }
+    let mut v = [0; 16];
+    v[..8].copy_from_slice(&value);
+    v[8..12].copy_from_slice(&IV);
+    v[12..].copy_from_slice(&[counter as u32, (counter >> 32) as u32, block.len() as u32, flags]);
+    for _ in 0..7 {
+        blake3_g(&mut v, [0, 4, 8, 12], m[0], m[1]);
+        blake3_g(&mut v, [1, 5, 9, 13], m[2], m[3]);
+        blake3_g(&mut v, [2, 6, 10, 14], m[4], m[5]);
+        blake3_g(&mut v, [3, 7, 11, 15], m[6], m[7]);
+        blake3_g(&mut v, [0, 5, 10, 15], m[8], m[9]);
+        blake3_g(&mut v, [1, 6, 11, 12], m[10], m[11]);
+        blake3_g(&mut v, [2, 7, 8, 13], m[12], m[13]);
+        blake3_g(&mut v, [3, 4, 9, 14], m[14], m[15]);
+        m = PERMUTATION.map(|from| m[from]);
+    }
+    let mut out = [0; 8];
+    for (at, word) in out.iter_mut().enumerate() {
+        *word = v[at] ^ v[at + 8];
+    }
+    out
+}
+
+fn blake3_g(v: &mut [u32; 16], [a, b, c, d]: [usize; 4], x: u32, y: u32) {
+    v[a] = v[a].wrapping_add(v[b]).wrapping_add(x);
+    v[d] = (v[d] ^ v[a]).rotate_right(16);
+    v[c] = v[c].wrapping_add(v[d]);
+    v[b] = (v[b] ^ v[c]).rotate_right(12);
+    v[a] = v[a].wrapping_add(v[b]).wrapping_add(y);
+    v[d] = (v[d] ^ v[a]).rotate_right(8);
+    v[c] = v[c].wrapping_add(v[d]);
+    v[b] = (v[b] ^ v[c]).rotate_right(7);
 }
 
 /// HMAC-SHA-256 (RFC 2104).

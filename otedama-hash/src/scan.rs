@@ -117,6 +117,16 @@ pub(crate) fn header80(algorithm: Algorithm, work: &Work) -> Result<&[u8; 80], S
         .ok_or(ScanError::Header(HashError::Length { expected: 80, found: bytes.len() }))
 }
 
+/// The bytes of the work's header, or why it is not work for a scanner of `algorithm`.
+pub(crate) fn header(algorithm: Algorithm, work: &Work) -> Result<&[u8], ScanError> {
+    if work.algorithm != algorithm {
+        return Err(ScanError::WrongAlgorithm { scanner: algorithm, work: work.algorithm });
+    }
+    let bytes = work.header.as_bytes();
+    HashError::check_length(algorithm, bytes.len())?;
+    Ok(bytes)
+}
+
 /// Runs `search` over a range of 32-bit nonces in pieces of at most `chunk` that do not wrap, looking at `stop` before
 /// each, and returns how many nonces were searched. `search` gets the first nonce and the count of its piece.
 pub(crate) fn drive(range: NonceRange, chunk: u32, stop: &Stop, mut search: impl FnMut(u32, u32)) -> Scanned {
@@ -131,6 +141,31 @@ pub(crate) fn drive(range: NonceRange, chunk: u32, stop: &Stop, mut search: impl
         search(first, pieces);
         hashes += count;
         next = (next + count) % SPACE;
+    }
+    Scanned { hashes }
+}
+
+/// The same for nonces up to `last`, one less than a power of two from 2^32 to 2^64. No piece has nonces on both sides
+/// of a multiple of 2^32, so that only the low 32 bits change within it.
+pub(crate) fn drive_wide(
+    range: NonceRange,
+    last: u64,
+    chunk: u32,
+    stop: &Stop,
+    mut search: impl FnMut(u64, u32),
+) -> Scanned {
+    const LOW: u64 = 1 << 32;
+    // All 2^64 are one more than a count can be.
+    let total = range.count.min(last.saturating_add(1));
+    let mut next = range.start & last;
+    let mut hashes = 0;
+    while hashes < total && !stop.is_requested() {
+        let count = u64::from(chunk).min(total - hashes).min(LOW - next % LOW);
+        // At most `chunk`.
+        let Ok(piece) = u32::try_from(count) else { break };
+        search(next, piece);
+        hashes += count;
+        next = next.wrapping_add(count) & last;
     }
     Scanned { hashes }
 }
@@ -174,5 +209,27 @@ mod tests {
         });
         assert_eq!((scanned.hashes, calls), (30, 3));
         assert_eq!(drive(NonceRange::new(0, 1000), 10, &stop, |_, _| calls += 1), Scanned { hashes: 0 });
+    }
+
+    #[test]
+    fn wide_pieces_never_cross_a_multiple_of_two_to_the_32() {
+        let wide = |range, last, chunk| {
+            let mut seen = Vec::new();
+            let scanned =
+                drive_wide(range, last, chunk, &Stop::new(), |first, count| seen.push((first, count)));
+            assert_eq!(scanned.hashes, seen.iter().map(|(_, count)| u64::from(*count)).sum());
+            seen
+        };
+        let low = 1 << 32;
+        assert_eq!(wide(NonceRange::new(5, 0), u64::MAX, 4), []);
+        assert_eq!(wide(NonceRange::new(5, 9), u64::MAX, 4), [(5, 4), (9, 4), (13, 1)]);
+        assert_eq!(wide(NonceRange::new(low - 1, 3), u64::MAX, 4), [(low - 1, 1), (low, 2)]);
+        assert_eq!(wide(NonceRange::new(u64::MAX, 3), u64::MAX, 4), [(u64::MAX, 1), (0, 2)]);
+        // A narrow nonce wraps as it does in `drive`.
+        for range in [(low - 2, 5), (7 * low + 1, 2), (1 << 31, u64::MAX)] {
+            let range = NonceRange::new(range.0, range.1);
+            let narrow = pieces(range, 1 << 31).into_iter().map(|(first, count)| (u64::from(first), count));
+            assert_eq!(wide(range, low - 1, 1 << 31), narrow.collect::<Vec<_>>());
+        }
     }
 }

@@ -3,7 +3,7 @@
 use otedama_core::{Algorithm, Claim, Digest, Header, Job, Reject, Share, Verdict};
 
 use crate::error::{HashError, Unsupported};
-use crate::{claims, scrypt, sha256d};
+use crate::{blake3, claims, scrypt, sha256d};
 
 /// Computes single digests of one algorithm and judges shares with them.
 ///
@@ -17,8 +17,12 @@ pub struct Verifier {
 
 type DigestFn = fn(&Header) -> Digest;
 
-static DIGESTS: [(Algorithm, DigestFn); 2] =
-    [(Algorithm::SHA256D, sha256d::digest), (Algorithm::SCRYPT, scrypt::digest)];
+static DIGESTS: [(Algorithm, DigestFn); 4] = [
+    (Algorithm::SHA256D, sha256d::digest),
+    (Algorithm::SCRYPT, scrypt::digest),
+    (Algorithm::BLAKE3_DECRED, blake3::decred::digest),
+    (Algorithm::BLAKE3_ALEPHIUM, blake3::alephium::digest),
+];
 
 impl Verifier {
     /// A verifier of this algorithm.
@@ -77,11 +81,9 @@ impl Verifier {
 /// [`HashError`] if there is no code for the algorithm or the bytes are not as many as its headers have.
 pub fn hash(algorithm: Algorithm, header: &[u8]) -> Result<Digest, HashError> {
     let verifier = Verifier::new(algorithm)?;
-    let wrong = HashError::Length { expected: algorithm.spec().header_len, found: header.len() };
-    if header.len() != algorithm.spec().header_len {
-        return Err(wrong);
-    }
-    Header::new(header).map(|header| verifier.digest(&header)).ok_or(wrong)
+    HashError::check_length(algorithm, header.len())?;
+    let too_long = HashError::Length { expected: Header::MAX, found: header.len() };
+    Header::new(header).map(|header| verifier.digest(&header)).ok_or(too_long)
 }
 
 #[cfg(test)]
@@ -97,6 +99,10 @@ mod tests {
                 let error = HashError::Length { expected: 80, found };
                 assert_eq!(hash(algorithm, &vec![0; found]), Err(error));
             }
+        }
+        for found in [0, 133, 327, Header::MAX, Header::MAX + 1] {
+            let error = HashError::Lengths { shortest: 134, longest: 326, found };
+            assert_eq!(hash(Algorithm::BLAKE3_ALEPHIUM, &vec![0; found]), Err(error));
         }
     }
 

@@ -5,20 +5,21 @@
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use otedama_core::{Algorithm, AlgorithmSpec, Generation, Header, Seed, Solution, Target, Work};
+use otedama_core::{Algorithm, AlgorithmSpec, ChainIndex, Generation, Header, Seed, Solution, Target, Work};
 use otedama_hash::{HashError, Kernel, KernelError, NonceRange, ScanError, Stop, Unsupported, oracle};
 use proptest::prelude::*;
 
-const ALGORITHMS: [Algorithm; 2] = [Algorithm::SHA256D, Algorithm::SCRYPT];
+const ALGORITHMS: [Algorithm; 4] =
+    [Algorithm::SHA256D, Algorithm::SCRYPT, Algorithm::BLAKE3_DECRED, Algorithm::BLAKE3_ALEPHIUM];
 
 /// How many nonces a range of the tests has at most: the oracle is slow, and slower still in an interpreter.
 fn most(algorithm: Algorithm) -> u64 {
     if cfg!(miri) {
         4
-    } else if algorithm == Algorithm::SHA256D {
-        5000
-    } else {
+    } else if algorithm == Algorithm::SCRYPT {
         20
+    } else {
+        5000
     }
 }
 
@@ -28,8 +29,13 @@ fn kernels() -> impl Iterator<Item = Kernel> {
     tested.flat_map(Kernel::available)
 }
 
-fn work(algorithm: Algorithm, header: [u8; 80], target: Target) -> Work {
-    Work::new(algorithm, Header::from(header), target).with_generation(Generation(7))
+fn work(algorithm: Algorithm, header: Header, target: Target) -> Work {
+    Work::new(algorithm, header, target).with_generation(Generation(7))
+}
+
+/// A header of the algorithm's usual length.
+fn header(algorithm: Algorithm, byte: u8) -> Header {
+    Header::new(&vec![byte; algorithm.spec().header_len]).unwrap()
 }
 
 /// The check that every kernel has to pass, on whatever work and range.
@@ -74,12 +80,13 @@ fn every_kernel_passes_its_self_test() {
 
 #[test]
 fn every_kernel_at_the_edges() {
-    let wide = 1 << 32;
     for kernel in kernels() {
+        let wide = 1 << 32;
+        let last = kernel.algorithm().max_nonce();
         let few = most(kernel.algorithm()).min(9);
         for target in [Target::ZERO, Target::MAX, one_in(1), one_in(8)] {
-            let work = work(kernel.algorithm(), [0x5a; 80], target);
-            for start in [0, 1, wide - 1, wide - few / 2, wide, wide + 3] {
+            let work = work(kernel.algorithm(), header(kernel.algorithm(), 0x5a), target);
+            for start in [0, 1, wide - 1, wide - few / 2, wide, wide + 3, last, last - few / 2] {
                 for count in [0, 1, few] {
                     equals_the_oracle(kernel, &work, NonceRange::new(start, count));
                 }
@@ -92,7 +99,7 @@ fn every_kernel_at_the_edges() {
 fn a_target_that_a_digest_just_meets_is_met_and_the_next_harder_is_not() {
     for kernel in kernels() {
         let algorithm = kernel.algorithm();
-        let header = Header::from([0x33; 80]).with_nonce(algorithm, 77);
+        let header = header(algorithm, 0x33).with_nonce(algorithm, 77);
         let reached = algorithm.reached(&oracle::digest(algorithm, header.as_bytes()).unwrap());
         let mut harder = reached.to_be_bytes();
         let low = harder.iter().rposition(|byte| *byte != 0).unwrap();
@@ -100,7 +107,7 @@ fn a_target_that_a_digest_just_meets_is_met_and_the_next_harder_is_not() {
         harder[low + 1..].fill(0xff);
         for (target, hits) in [(reached, 1), (Target::from_be_bytes(harder), 0)] {
             let mut found = Vec::new();
-            let work = work(algorithm, [0x33; 80], target);
+            let work = work(algorithm, header, target);
             kernel.scanner().scan(&work, NonceRange::new(77, 1), &Stop::new(), &mut found).unwrap();
             assert_eq!(found.len(), hits, "{kernel}");
         }
@@ -113,7 +120,7 @@ fn one_scanner_serves_one_work_after_the_other() {
         let mut scanner = kernel.scanner();
         scanner.prepare(&Seed([0; 32])).unwrap();
         for byte in 0..3 {
-            let work = work(kernel.algorithm(), [byte; 80], Target::MAX);
+            let work = work(kernel.algorithm(), header(kernel.algorithm(), byte), Target::MAX);
             let mut found = Vec::new();
             scanner.scan(&work, NonceRange::new(5, 2), &Stop::new(), &mut found).unwrap();
             let nonces: Vec<_> = found.iter().map(|solution| solution.nonce).collect();
@@ -125,7 +132,7 @@ fn one_scanner_serves_one_work_after_the_other() {
 #[test]
 fn a_stop_ends_a_scan_within_its_interval() {
     for kernel in kernels() {
-        let work = work(kernel.algorithm(), [1; 80], Target::ZERO);
+        let work = work(kernel.algorithm(), header(kernel.algorithm(), 1), Target::ZERO);
         let stop = Stop::new();
         stop.request();
         let scanned = kernel.scanner().scan(&work, NonceRange::new(0, 1 << 32), &stop, &mut Vec::new());
@@ -139,7 +146,7 @@ fn a_stop_ends_a_scan_within_its_interval() {
 #[cfg_attr(miri, ignore = "would interpret for minutes")]
 fn a_stop_from_outside_ends_a_running_scan() {
     for kernel in kernels() {
-        let work = work(kernel.algorithm(), [2; 80], one_in(9));
+        let work = work(kernel.algorithm(), header(kernel.algorithm(), 2), one_in(9));
         let stop = Stop::new();
         let reached = AtomicU64::new(0);
         let started = Barrier::new(2);
@@ -170,11 +177,17 @@ fn work_for_another_scanner_is_refused() {
         };
         let other = ALGORITHMS.into_iter().find(|other| *other != kernel.algorithm()).unwrap();
         let refused = ScanError::WrongAlgorithm { scanner: kernel.algorithm(), work: other };
-        assert_eq!(scan(&work(other, [0; 80], Target::MAX)), Err(refused));
-        for found in [0, 79, 81, 192] {
+        assert_eq!(scan(&work(other, header(other, 0), Target::MAX)), Err(refused));
+        let spec = kernel.algorithm().spec();
+        let (shortest, longest) = (spec.shortest_header, spec.header_len);
+        for found in [0, shortest - 1, longest + 1, Header::MAX] {
             let header = Header::new(&vec![0; found]).unwrap();
-            let refused = ScanError::Header(HashError::Length { expected: 80, found });
-            assert_eq!(scan(&Work::new(kernel.algorithm(), header, Target::MAX)), Err(refused));
+            let refused = if shortest == longest {
+                HashError::Length { expected: longest, found }
+            } else {
+                HashError::Lengths { shortest, longest, found }
+            };
+            assert_eq!(scan(&Work::new(kernel.algorithm(), header, Target::MAX)), Err(refused.into()));
         }
     }
 }
@@ -192,14 +205,11 @@ fn unknown_names_are_answered_with_the_known_ones() {
     assert_eq!(Kernel::available(other), []);
 }
 
-fn any_header() -> impl Strategy<Value = [u8; 80]> {
-    any::<([u8; 32], [u8; 32], [u8; 16])>().prop_map(|(one, two, three)| {
-        let mut header = [0; 80];
-        header[..32].copy_from_slice(&one);
-        header[32..64].copy_from_slice(&two);
-        header[64..].copy_from_slice(&three);
-        header
-    })
+/// A header of any length that the algorithm has, from more random bytes than any algorithm needs.
+fn cut(algorithm: Algorithm, bytes: &[[u8; 32]; 12], len: usize) -> Header {
+    let spec = algorithm.spec();
+    let len = spec.shortest_header + len % (spec.header_len - spec.shortest_header + 1);
+    Header::new(&bytes.as_flattened()[..len]).unwrap()
 }
 
 fn any_target() -> impl Strategy<Value = Target> {
@@ -213,7 +223,7 @@ fn any_target() -> impl Strategy<Value = Target> {
 
 /// Starts anywhere, often close to the end so that the range wraps.
 fn any_start() -> impl Strategy<Value = u64> {
-    prop_oneof![any::<u64>(), 0..1u64 << 32, (1u64 << 32) - 40..1 << 32]
+    prop_oneof![any::<u64>(), 0..1u64 << 32, (1u64 << 32) - 40..1 << 32, u64::MAX - 40..=u64::MAX]
 }
 
 proptest! {
@@ -225,14 +235,31 @@ proptest! {
 
     #[test]
     fn every_kernel_equals_the_oracle(
-        header in any_header(),
+        bytes in any::<[[u8; 32]; 12]>(),
+        len in any::<usize>(),
         target in any_target(),
         start in any_start(),
         count in any::<u64>(),
     ) {
         for kernel in kernels() {
             let range = NonceRange::new(start, count % (most(kernel.algorithm()) + 1));
+            let header = cut(kernel.algorithm(), &bytes, len);
             equals_the_oracle(kernel, &work(kernel.algorithm(), header, target), range);
+        }
+    }
+
+    /// Alephium's digests must name a chain besides.
+    #[test]
+    fn every_kernel_finds_only_what_belongs_to_the_chain(
+        bytes in any::<[[u8; 32]; 12]>(),
+        len in any::<usize>(),
+        groups in 1u8..6,
+        pair in any::<[u8; 2]>(),
+    ) {
+        let chain = ChainIndex::new(pair[0] % groups, pair[1] % groups, groups).unwrap();
+        for kernel in Kernel::available(Algorithm::BLAKE3_ALEPHIUM) {
+            let work = work(kernel.algorithm(), cut(kernel.algorithm(), &bytes, len), one_in(1)).with_chain(chain);
+            equals_the_oracle(kernel, &work, NonceRange::new(0, most(kernel.algorithm()).min(500)));
         }
     }
 }

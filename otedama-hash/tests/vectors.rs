@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 #![cfg(not(miri))]
 
-use otedama_core::{Algorithm, Header, Target, Work, hex};
-use otedama_hash::{Kernel, NonceRange, Stop, hash, oracle};
+use otedama_core::{Algorithm, ChainIndex, Digest, Header, Target, Work, hex};
+use otedama_hash::{Kernel, NonceRange, Stop, blake3, hash, oracle};
 use serde_json::Value;
 
 fn file(algorithm: Algorithm) -> Value {
@@ -56,6 +56,123 @@ fn sha256d_of_real_headers() {
 #[test]
 fn scrypt_of_real_headers() {
     check(Algorithm::SCRYPT, 20);
+}
+
+/// What is the same about every vector of BLAKE3: its digest, and that it has a source.
+fn blake3_vectors(prefixes: &[&str], expected_count: usize) -> Vec<Value> {
+    let file: Value = serde_json::from_str(include_str!("../vectors/blake3.json")).unwrap();
+    let of = |vector: &&Value| prefixes.iter().any(|prefix| text(vector, "name").starts_with(prefix));
+    let vectors: Vec<_> = file["vectors"].as_array().unwrap().iter().filter(of).cloned().collect();
+    assert_eq!(vectors.len(), expected_count);
+    assert!(vectors.iter().all(|vector| !text(vector, "source").is_empty()));
+    vectors
+}
+
+/// Every kernel finds the nonce that stands in the header, in a range around it, and nothing else there.
+fn check_scan(work: &Work, name: &str) {
+    let nonce = work.header.nonce(work.algorithm);
+    for kernel in Kernel::available(work.algorithm) {
+        let mut found = Vec::new();
+        let range = NonceRange::new(nonce.wrapping_sub(20), 41);
+        kernel.scanner().scan(work, range, &Stop::new(), &mut found).unwrap();
+        let nonces: Vec<_> = found.iter().map(|solution| solution.nonce).collect();
+        assert_eq!(nonces, [nonce], "{kernel} {name}");
+    }
+}
+
+#[test]
+fn blake3_of_any_bytes() {
+    for vector in blake3_vectors(&["official-"], 7) {
+        let len = vector["input_len"].as_u64().unwrap();
+        let bytes: Vec<u8> = (0..len).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        let digest = text(&vector, "pow_hash_hex");
+        assert_eq!(hex::encode(&oracle::blake3(&bytes)), digest, "{len}");
+        assert_eq!(hex::encode(&blake3(&bytes)), digest, "{len}");
+    }
+    // Trees of every shape up to nine chunks.
+    for len in (0..9 * 1024 + 2).step_by(509).chain([1024, 1025, 3 * 1024, 4 * 1024, 4 * 1024 + 1]) {
+        let bytes: Vec<u8> = (0..len).map(|at| u8::try_from(at % 249).unwrap()).collect();
+        assert_eq!(blake3(&bytes), oracle::blake3(&bytes), "{len}");
+    }
+}
+
+/// Real headers, none of which was mined with BLAKE3: so each is scanned for the digest that it has.
+#[test]
+fn blake3_of_decred_headers() {
+    for vector in blake3_vectors(&["decred-", "dcrd-"], 5) {
+        let name = text(&vector, "name");
+        let bytes = hex::decode(text(&vector, "header_hex").as_bytes()).unwrap();
+        let digest = text(&vector, "pow_hash_hex");
+        assert_eq!(oracle::digest(Algorithm::BLAKE3_DECRED, &bytes).unwrap().to_string(), digest, "{name}");
+        let found = hash(Algorithm::BLAKE3_DECRED, &bytes).unwrap();
+        assert_eq!(found.to_string(), digest, "{name}");
+        let header = Header::new(&bytes).unwrap();
+        if let Some(nonce) = vector["nonce"].as_u64() {
+            assert_eq!(header.nonce(Algorithm::BLAKE3_DECRED), nonce, "{name}");
+        }
+        // As the network shows it, the digest is a number with its top first.
+        if let Some(shown) = vector["pow_hash_hex_display"].as_str() {
+            assert_eq!(Algorithm::BLAKE3_DECRED.reached(&found).to_string(), shown, "{name}");
+        }
+        let target = vector["share_target_hex_be"].as_str().map(|text| Target::from_hex_be(text).unwrap());
+        let reached = Algorithm::BLAKE3_DECRED.reached(&found);
+        assert!(target.is_none_or(|target| target >= reached), "{name}");
+        check_exact(Algorithm::BLAKE3_DECRED, header, found, name);
+        let Some(target) = target else { continue };
+        check_scan(&Work::new(Algorithm::BLAKE3_DECRED, header, target), name);
+        lowest(&Work::new(Algorithm::BLAKE3_DECRED, header, target), name);
+    }
+}
+
+#[test]
+fn blake3_of_alephium_headers() {
+    for vector in blake3_vectors(&["alephium-"], 8) {
+        let name = text(&vector, "name");
+        let bytes = hex::decode(text(&vector, "input_hex").as_bytes()).unwrap();
+        let digest = text(&vector, "pow_hash_hex");
+        assert_eq!(hex::encode(&blake3(&bytes)), text(&vector, "blake3_once"), "{name}");
+        assert_eq!(oracle::digest(Algorithm::BLAKE3_ALEPHIUM, &bytes).unwrap().to_string(), digest, "{name}");
+        let found = hash(Algorithm::BLAKE3_ALEPHIUM, &bytes).unwrap();
+        assert_eq!(found.to_string(), digest, "{name}");
+
+        let number = |key: &str| u8::try_from(vector[key].as_u64().unwrap()).unwrap();
+        let groups = number("groups");
+        let chain = ChainIndex::new(number("from_group"), number("to_group"), groups).unwrap();
+        assert!(chain.is_named_by(&found), "{name}");
+        let index = number("chain_index_big");
+        assert_eq!(ChainIndex::new(index / groups, index % groups, groups), Some(chain), "{name}");
+        let header = Header::new(&bytes).unwrap();
+        check_exact(Algorithm::BLAKE3_ALEPHIUM, header, found, name);
+        let Some(nonce) = vector["nonce_int"].as_u64() else { continue };
+        assert_eq!(header.nonce(Algorithm::BLAKE3_ALEPHIUM), nonce, "{name}");
+        let target = Target::from_hex_be(&format!("00{}", "f".repeat(62))).unwrap();
+        let job = ChainIndex::new(number("job_from_group"), number("job_to_group"), groups).unwrap();
+        let work = Work::new(Algorithm::BLAKE3_ALEPHIUM, header, target).with_chain(job);
+        check_scan(&work, name);
+        lowest(&work, name);
+    }
+}
+
+/// Found for the target that the digest just meets.
+fn check_exact(algorithm: Algorithm, header: Header, digest: Digest, name: &str) {
+    let reached = algorithm.reached(&digest);
+    let nonce = header.nonce(algorithm);
+    for kernel in Kernel::available(algorithm) {
+        let mut found = Vec::new();
+        let work = Work::new(algorithm, header, reached);
+        kernel.scanner().scan(&work, NonceRange::new(nonce, 17), &Stop::new(), &mut found).unwrap();
+        assert_eq!(found.first().map(|solution| solution.nonce), Some(nonce), "{kernel} {name}");
+    }
+}
+
+/// The nonce in the header is the lowest that there is.
+fn lowest(work: &Work, name: &str) {
+    let nonce = work.header.nonce(work.algorithm);
+    for kernel in Kernel::available(work.algorithm) {
+        let mut found = Vec::new();
+        kernel.scanner().scan(work, NonceRange::new(0, 20_000), &Stop::new(), &mut found).unwrap();
+        assert_eq!(found.first().map(|solution| solution.nonce), Some(nonce), "{kernel} {name}");
+    }
 }
 
 /// The oracle's parts against published values: FIPS 180-4 examples, and an independent scrypt for lengths that no
