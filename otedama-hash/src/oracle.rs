@@ -213,7 +213,7 @@ fn pbkdf2(password: &[u8], salt: &[u8], out: &mut [u8]) {
 }
 
 /// scryptROMix with r = 1 (RFC 7914, section 5).
-fn ro_mix(block: [u8; 128], n: usize) -> [u8; 128] {
+pub(crate) fn ro_mix(block: [u8; 128], n: usize) -> [u8; 128] {
     let mut x = block;
     let mut v = Vec::new();
     for _ in 0..n {

@@ -7,8 +7,8 @@ use crate::{blake3, claims, scrypt, sha256d};
 
 /// Computes single digests of one algorithm and judges shares with them.
 ///
-/// Cheap to make and to clone; one may be used by many threads at once. A scrypt digest allocates 128 KiB while it is
-/// computed.
+/// Cheap to make and to clone; one may be used by many threads at once. A scrypt digest works in 128 KiB of the
+/// thread's stack and allocates nothing.
 #[derive(Debug, Clone)]
 pub struct Verifier {
     algorithm: Algorithm,

@@ -1,10 +1,17 @@
 //! scrypt(1024, 1, 1) of an 80-byte header: the scanner, and what all its kernels share.
 //!
-//! A kernel file holds one function of the type [`Search`] that mixes as many headers side by side as its lanes; the
-//! PBKDF2 around the mixing is here.
+//! A kernel mixes a few headers side by side, one in each of its lanes, and says how it does SHA-256 for them. The
+//! PBKDF2 around the mixing and the check of the digests are the same for all.
 
 mod pbkdf2;
 mod portable;
+mod wide;
+#[cfg(target_arch = "x86_64")]
+mod x86_avx2;
+#[cfg(target_arch = "x86_64")]
+mod x86_avx512;
+#[cfg(target_arch = "x86_64")]
+mod x86_sha;
 
 use otedama_core::{Algorithm, CompactTarget, Digest, Header, Seed, Solution, Target, Work};
 
@@ -12,21 +19,42 @@ use crate::error::ScanError;
 use crate::kernel::{Entry, Known, Memory};
 use crate::scan::{NonceRange, Scan, Scanned, Stop, drive, header80};
 
-/// Blocks that the memory of one hash holds: the N of scrypt.
+/// Blocks that are stored for one hash: the N of scrypt.
 const N: usize = 1024;
 
-/// What the memory of a scanner may lose to being aligned.
-const ALIGNMENT: usize = 64;
+/// Blocks from one lane's memory to the next one's. Lanes that are whole powers of two apart would fight for the same
+/// places of the caches, so two blocks stay empty between them.
+const STRIDE: usize = N + 2;
+
+/// The most lanes that a kernel may have.
+const MOST_LANES: usize = 32;
 
 /// The 128 bytes that are mixed, as little-endian words.
 type Block = [u32; 32];
 
+/// Mixes the blocks (ROMix of RFC 7914, section 5), at most as many as the lanes, over memory that begins at a cache
+/// line and holds [`STRIDE`] blocks for each lane.
+type Mix = fn(&mut [Block], memory: &mut [u8]);
+
+/// The words of the matrices of a block that stand in one vector: four places hold the diagonals of the first half,
+/// four more those of the second.
+const fn diagonal(place: usize) -> [usize; 4] {
+    let (half, first) = (place / 4 * 16, place % 4 * 4);
+    [half + first, half + (first + 5) % 16, half + (first + 10) % 16, half + (first + 15) % 16]
+}
+
 /// The likely fastest first.
+#[cfg(target_arch = "x86_64")]
+pub(crate) static KERNELS: [&Entry; 3] = [&x86_avx512::ENTRY, &x86_avx2::ENTRY, &PORTABLE];
+/// The likely fastest first.
+#[cfg(not(target_arch = "x86_64"))]
 pub(crate) static KERNELS: [&Entry; 1] = [&PORTABLE];
 
 static PORTABLE: Entry =
-    entry("portable", || true, 1, |memory| Box::new(Scanner::new(portable::search, 1, memory)));
+    entry("portable", || true, 1, |memory| Scanner::boxed(1, portable::mix_all, portable::compress, memory));
 
+/// What a kernel with so many lanes registers, at most [`MOST_LANES`].
+#[expect(clippy::cast_possible_truncation, reason = "a small number")]
 const fn entry(
     name: &'static str,
     available: fn() -> bool,
@@ -34,8 +62,17 @@ const fn entry(
     scanner: fn(Memory) -> Box<dyn Scan>,
 ) -> Entry {
     let known = Known { work: known, nonce: 0x7c3f_51cd, before: 3, count: 8 };
-    let memory = lanes * N * size_of::<Block>() + ALIGNMENT;
-    Entry { name, algorithm: Algorithm::SCRYPT, available, scanner, memory, stop_interval: 1, known }
+    assert!(lanes <= MOST_LANES);
+    let memory = lanes * STRIDE * size_of::<Block>() + LINE;
+    Entry {
+        name,
+        algorithm: Algorithm::SCRYPT,
+        available,
+        scanner,
+        memory,
+        stop_interval: lanes as u32,
+        known,
+    }
 }
 
 /// Litecoin's first block, for its own target.
@@ -54,35 +91,36 @@ const GENESIS: [u8; 80] = [
     0xb9, 0xaa, 0x8e, 0x4e, 0xf0, 0xff, 0x0f, 0x1e, 0, 0, 0, 0,
 ];
 
-/// Appends every solution among `count` nonces from `first` to `found`, ascending. The piece never wraps and is at
-/// most as long as the kernel's lanes; the scratchpad holds that many lanes.
-type Search = fn(&Work, scratchpad: &mut Scratchpad, first: u32, count: u32, found: &mut Vec<u32>);
+/// Bytes of a cache line, at which the memory of the first lane begins.
+const LINE: usize = 64;
 
-/// The memory of scrypt, 128 KiB for each lane; used again for every hash.
-struct Scratchpad(Memory);
+/// Bytes of a large page. Memory that has room for it begins at one.
+const LARGE_PAGE: usize = 2 << 20;
 
-impl Scratchpad {
-    /// As blocks.
-    fn blocks(&mut self) -> &mut [Block] {
-        bytemuck::pod_align_to_mut(self.0.as_mut().as_mut()).1
-    }
+/// The part of the memory that lanes of `needed` bytes in all work in.
+fn aligned(memory: &mut [u8], needed: usize) -> &mut [u8] {
+    let skip = |alignment| memory.as_ptr().align_offset(alignment);
+    let fits = |skip: &usize| skip.checked_add(needed).is_some_and(|end| end <= memory.len());
+    let skip = Some(skip(LARGE_PAGE)).filter(fits).unwrap_or_else(|| skip(LINE));
+    memory.get_mut(skip..).unwrap_or_default()
 }
 
-/// The digest of one header. Allocates 128 KiB for it.
+/// The digest of one header, over 128 KiB of the stack.
 pub(crate) fn digest(header: &Header) -> Digest {
-    portable::digest(header, &mut vec![[0; 32]; N])
+    portable::digest(header, &mut [[0; 32]; N])
 }
 
 struct Scanner {
-    search: Search,
-    lanes: u32,
-    scratchpad: Scratchpad,
-    found: Vec<u32>,
+    lanes: usize,
+    mix: Mix,
+    compress: pbkdf2::Compress,
+    memory: Memory,
 }
 
 impl Scanner {
-    fn new(search: Search, lanes: u8, memory: Memory) -> Self {
-        Self { search, lanes: u32::from(lanes), scratchpad: Scratchpad(memory), found: Vec::new() }
+    /// A scanner of a kernel with so many lanes, at most [`MOST_LANES`].
+    fn boxed(lanes: usize, mix: Mix, compress: pbkdf2::Compress, memory: Memory) -> Box<dyn Scan> {
+        Box::new(Self { lanes, mix, compress, memory })
     }
 }
 
@@ -98,10 +136,91 @@ impl Scan for Scanner {
         stop: &Stop,
         out: &mut Vec<Solution>,
     ) -> Result<Scanned, ScanError> {
-        header80(Algorithm::SCRYPT, work)?;
-        Ok(drive(range, self.lanes, stop, |first, count| {
-            (self.search)(work, &mut self.scratchpad, first, count, &mut self.found);
-            out.extend(self.found.drain(..).map(|nonce| Solution::new(work.generation, u64::from(nonce))));
+        let headers = pbkdf2::Headers::new(header80(Algorithm::SCRYPT, work)?, self.compress);
+        let needed = self.lanes * STRIDE * size_of::<Block>();
+        let memory = aligned(self.memory.as_mut().as_mut(), needed);
+        let lanes = u32::try_from(self.lanes).unwrap_or(1);
+        Ok(drive(range, lanes, stop, |first, count| {
+            let lanes = count as usize;
+            let (mut blocks, mut digests) = ([[0; 32]; MOST_LANES], [[0; 32]; MOST_LANES]);
+            let (blocks, digests) = (&mut blocks[..lanes], &mut digests[..lanes]);
+            let keys = headers.expand(first, blocks);
+            (self.mix)(blocks, memory);
+            headers.reduce(&keys, blocks, digests);
+            for (nonce, digest) in (u64::from(first)..).zip(digests) {
+                if Algorithm::SCRYPT.meets(&Digest::new(*digest), work.target) {
+                    out.push(Solution::new(work.generation, nonce));
+                }
+            }
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pbkdf2::{Compress, INITIAL, State, Words};
+    use super::*;
+    use crate::oracle;
+
+    fn block(seed: u32) -> Block {
+        let mut block = [0; 32];
+        for (word, place) in block.iter_mut().zip(1u32..) {
+            *word = place.wrapping_mul(seed.wrapping_add(0x9e37_79b9)).rotate_left(seed % 32);
+        }
+        block
+    }
+
+    fn oracle_mix(block: &Block) -> Block {
+        let mixed = oracle::ro_mix(bytemuck::cast(block.map(u32::to_le_bytes)), 8);
+        bytemuck::cast::<_, [[u8; 4]; 32]>(mixed).map(u32::from_le_bytes)
+    }
+
+    /// The check for every kernel: `mix` with N = 8 and a stride of 10, so that an interpreter can do it too, which
+    /// does only a few numbers of headers.
+    pub(super) fn mixes_as_the_oracle(lanes: usize, few: &[usize], mix: Mix) {
+        let blocks: Vec<Block> = (0..).map(block).take(lanes).collect();
+        let expected: Vec<Block> = blocks.iter().map(oracle_mix).collect();
+        let mut memory = vec![0xa5; lanes * 10 * size_of::<Block>() + LINE];
+        let memory = aligned(&mut memory, lanes * 10 * size_of::<Block>());
+        for count in (0..=lanes).filter(|count| !cfg!(miri) || few.contains(count)) {
+            let mut mixed = blocks[..count].to_vec();
+            mix(&mut mixed, memory);
+            assert_eq!(mixed, expected[..count], "{count} at once");
+        }
+    }
+
+    /// The check for every way to hash: any number of blocks, each after another state.
+    pub(super) fn hashes_as_one(compress: Compress) {
+        for count in if cfg!(miri) { vec![3, 17] } else { (0..20).collect() } {
+            let words = |seed: u32| -> Words { *block(seed).first_chunk().unwrap() };
+            let blocks: Vec<_> = (7..).map(words).take(count).collect();
+            let before = |seed: u32| -> State { *block(seed + 99).first_chunk().unwrap() };
+            let mut states: Vec<_> = (0..).map(before).take(count).collect();
+            let mut expected = states.clone();
+            portable::compress(&mut expected, &blocks);
+            compress(&mut states, &blocks);
+            assert_eq!(states, expected, "{count} at once");
+        }
+        let mut state = [INITIAL];
+        compress(&mut state, &[[0x8000_0000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]]);
+        let digest: [u8; 32] = bytemuck::cast(state[0].map(u32::to_be_bytes));
+        assert_eq!(digest, oracle::sha256(b""));
+    }
+
+    #[test]
+    fn narrow_and_wide_hashing_agree() {
+        hashes_as_one(portable::compress);
+        hashes_as_one(wide::compress::<4>);
+    }
+
+    #[test]
+    fn memory_begins_at_a_large_page_where_there_is_room_for_it_and_at_a_line_elsewhere() {
+        let mut memory = vec![0; 2 * LARGE_PAGE];
+        for (needed, alignment) in [(1, LARGE_PAGE), (LARGE_PAGE, LARGE_PAGE), (2 * LARGE_PAGE - LINE, LINE)]
+        {
+            let found = aligned(&mut memory[1..], needed);
+            assert!(found.as_ptr().addr().is_multiple_of(alignment) && found.len() >= needed, "{needed}");
+        }
+        assert!(aligned(&mut [], 1).is_empty());
     }
 }

@@ -1,19 +1,25 @@
 //! scrypt in plain Rust: one header at a time over one scratchpad, nothing allocated per hash.
 
-use otedama_core::{Algorithm, Digest, Header, Work};
+use otedama_core::{Digest, Header};
 
-use super::pbkdf2::Password;
-use super::{Block, N, Scratchpad};
+use super::pbkdf2::{Password, State, Words};
+use super::{Block, N};
 
-/// The kernel: see [`super::Search`].
-pub(super) fn search(work: &Work, scratchpad: &mut Scratchpad, first: u32, count: u32, found: &mut Vec<u32>) {
-    let memory = scratchpad.blocks();
-    for offset in 0..count {
-        let nonce = first.wrapping_add(offset);
-        let header = work.header.with_nonce(Algorithm::SCRYPT, u64::from(nonce));
-        if Algorithm::SCRYPT.meets(&digest(&header, memory), work.target) {
-            found.push(nonce);
+/// The kernel: see [`super::Mix`].
+pub(super) fn mix_all(blocks: &mut [Block], memory: &mut [u8]) {
+    for block in blocks {
+        mix(block, bytemuck::pod_align_to_mut(memory).1);
+    }
+}
+
+/// SHA-256 of one block after the other: see [`super::pbkdf2::Compress`].
+pub(super) fn compress(states: &mut [State], blocks: &[Words]) {
+    for (state, words) in states.iter_mut().zip(blocks) {
+        let mut block = [0; 64];
+        for (bytes, word) in block.as_chunks_mut().0.iter_mut().zip(words) {
+            *bytes = word.to_be_bytes();
         }
+        sha2::block_api::compress256(state, &[block]);
     }
 }
 
