@@ -15,7 +15,7 @@ use crate::args::MineArgs;
 use crate::config::{Config, MineConfig, Part};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::miner::{Miner, Processor, Summary, Watch};
+use crate::miner::{Miner, Processor, Summary, Watch, mib};
 
 /// Between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(10);
@@ -34,6 +34,9 @@ pub(crate) fn run(args: &MineArgs) -> Result<(), Failure> {
         mined
     });
     print(args.json, &watch.summary())?;
+    if let Some(bytes) = pages::peak_memory() {
+        info!("peak memory {}", mib(bytes));
+    }
     mined?;
     if interrupt.is_requested() {
         Err(Failure::Interrupted)
