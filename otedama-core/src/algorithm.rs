@@ -20,8 +20,10 @@ pub struct Algorithm(&'static AlgorithmSpec);
 pub struct AlgorithmSpec {
     /// Lower-case name, as in configuration and on the command line.
     pub name: &'static str,
-    /// Bytes of the header that is hashed.
+    /// Bytes of the longest header that is hashed.
     pub header_len: usize,
+    /// Bytes of the shortest; for most algorithms the same.
+    pub header_min: usize,
     /// Where in the header the nonce stands.
     pub nonce_offset: usize,
     /// Bytes of the nonce, at most 8, little-endian in the header.
@@ -49,6 +51,7 @@ impl AlgorithmSpec {
         Self {
             name,
             header_len: 80,
+            header_min: 80,
             nonce_offset: 76,
             nonce_len: 4,
             difficulty_one,
@@ -67,12 +70,26 @@ static SHA256D: AlgorithmSpec =
     AlgorithmSpec::bitcoin_like("sha256d", Target::from_limbs([0, 0, 0, 0x0000_0000_ffff_0000]));
 static SCRYPT: AlgorithmSpec =
     AlgorithmSpec::bitcoin_like("scrypt", Target::from_limbs([0, 0, 0, 0x0000_ffff_0000_0000]));
+/// The hashing blob of Monero: major and minor version and a timestamp of five bytes, the id of the block before, the
+/// nonce, the root of the transactions, and their number in one to nine bytes.
+static RANDOMX: AlgorithmSpec = AlgorithmSpec {
+    name: "randomx",
+    header_len: 128,
+    header_min: 43,
+    nonce_offset: 39,
+    nonce_len: 4,
+    difficulty_one: Target::MAX,
+    order: DigestOrder::Little,
+};
 
 impl Algorithm {
     /// SHA-256 applied twice to an 80-byte header (Bitcoin). Difficulty 1 is `00000000ffff` and zeros.
     pub const SHA256D: Self = Self(&SHA256D);
     /// scrypt with N=1024, r=1, p=1 on an 80-byte header (Litecoin). Difficulty 1 is `0000ffff` and zeros.
     pub const SCRYPT: Self = Self(&SCRYPT);
+    /// RandomX, the variant rx/0, on Monero's hashing blob of 43 (where the nonce ends) to 128 bytes. Its tables are
+    /// keyed by a seed. Difficulty 1 is any digest at all.
+    pub const RANDOMX: Self = Self(&RANDOMX);
 
     /// An algorithm of one's own. Its name must differ from the built-in ones, since names decide equality.
     #[must_use]
@@ -152,7 +169,7 @@ impl AlgorithmSet {
     /// The ones that this crate defines.
     #[must_use]
     pub fn builtin() -> Self {
-        Self(alloc::vec![Algorithm::SHA256D, Algorithm::SCRYPT])
+        Self(alloc::vec![Algorithm::SHA256D, Algorithm::SCRYPT, Algorithm::RANDOMX])
     }
 
     /// The set with one more; it replaces an algorithm of the same name.
@@ -231,6 +248,18 @@ mod tests {
     }
 
     #[test]
+    fn headers_have_room_for_their_nonce() {
+        for algorithm in AlgorithmSet::builtin().iter() {
+            let spec = algorithm.spec();
+            assert!(spec.nonce_offset + spec.nonce_len <= spec.header_min, "{algorithm}");
+            assert!(
+                spec.header_min <= spec.header_len && spec.header_len <= crate::Header::MAX,
+                "{algorithm}"
+            );
+        }
+    }
+
+    #[test]
     fn byte_order_belongs_to_the_algorithm() {
         static BIG: AlgorithmSpec =
             AlgorithmSpec::bitcoin_like("big", Target::MAX).with_order(DigestOrder::Big);
@@ -249,6 +278,6 @@ mod tests {
         assert_eq!(set.find("mine"), Some(Algorithm::new(&MINE)));
         assert_eq!(set.find("sha256d"), Some(Algorithm::SHA256D));
         assert_eq!(set.find("SHA256d"), None);
-        assert_eq!(set.iter().count(), 3);
+        assert_eq!(set.iter().count(), AlgorithmSet::builtin().iter().count() + 1);
     }
 }

@@ -113,6 +113,12 @@ impl Work {
         Self { algorithm, generation: Generation(0), header, target, seed: None, height: None, rolls }
     }
 
+    /// The same work for the tables of a seed.
+    #[must_use]
+    pub fn with_seed(self, seed: Seed) -> Self {
+        Self { seed: Some(seed), ..self }
+    }
+
     /// The same work under another generation.
     #[must_use]
     pub fn with_generation(self, generation: Generation) -> Self {

@@ -4,6 +4,8 @@
 mod error;
 mod kernel;
 pub mod oracle;
+#[cfg(feature = "randomx")]
+pub mod randomx;
 mod scan;
 mod scrypt;
 mod sha256d;
