@@ -57,6 +57,13 @@ impl Scanner {
     pub fn new(provider: Provider) -> Self {
         Self { provider, ready: None }
     }
+
+    /// A scanner with this machine for this seed, and for no other.
+    #[must_use]
+    pub fn over(seed: Seed, machine: Machine) -> Self {
+        let none = |seed: &Seed| Err(RandomXError::NotPrepared(*seed).into());
+        Self { provider: Arc::new(none), ready: Some((seed, machine)) }
+    }
 }
 
 impl Scan for Scanner {
