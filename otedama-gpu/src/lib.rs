@@ -5,6 +5,7 @@ pub mod cpu;
 mod device;
 pub mod limits;
 mod meter;
+pub mod pages;
 mod rig;
 pub mod scripted;
 mod space;
