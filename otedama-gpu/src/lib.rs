@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+pub mod calibrate;
 pub mod cpu;
 mod device;
 pub mod limits;
 mod meter;
 pub mod pages;
+mod priority;
 mod rig;
 pub mod scripted;
 mod space;

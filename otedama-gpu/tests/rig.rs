@@ -326,6 +326,28 @@ fn every_change_of_job_leads_to_shares_of_the_new_one() {
     }
 }
 
+/// The quickest of some changes of the job, in which the slowest thread counts. What the machine does besides can only
+/// make it slower.
+#[test]
+fn a_job_is_changed_within_10_ms() {
+    for algorithm in [Algorithm::SHA256D, Algorithm::SCRYPT] {
+        let cpu = cpu::Builder::new().threads(2).build().unwrap();
+        cpu.choose(algorithm).unwrap();
+        let (rig, _shares) = start(vec![Box::new(cpu)]);
+        let switch = |id| {
+            rig.assign(job(algorithm, id, Target::ZERO));
+            std::thread::sleep(Duration::from_millis(60));
+            rig.stats().switch_time
+        };
+        switch(1);
+        let quickest = (2..22).map(switch).min().unwrap();
+        assert!(
+            quickest > Duration::ZERO && quickest <= Duration::from_millis(10),
+            "{algorithm}: {quickest:?}"
+        );
+    }
+}
+
 #[test]
 fn devices_show_their_sensors() {
     let mut telemetry = otedama_gpu::Telemetry::default();

@@ -109,11 +109,16 @@ pub fn peak_memory() -> Option<u64> {
 ///
 /// # Safety
 /// `start` and `len` are memory that is allocated, may be written, and stays so during the call.
-#[cfg(target_os = "linux")]
 #[allow(unsafe_code, dead_code, reason = "only a caller of a foreign library needs it")]
 pub(crate) unsafe fn advise(start: *mut u8, len: usize) -> Backing {
+    #[cfg(target_os = "linux")]
     // SAFETY: what the caller promises.
-    unsafe { linux::make_transparent(start, len) }
+    return unsafe { linux::make_transparent(start, len) };
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = start;
+        Backing::small(len)
+    }
 }
 
 impl Backing {
