@@ -4,10 +4,10 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use otedama_benches::baseline::{self, Baseline};
-use otedama_benches::{limit, randomx};
 use otedama_benches::measure::{self, Task, compare};
 use otedama_benches::program::{Failure, Measured, run};
 use otedama_benches::results::{Row, Table, quantity};
+use otedama_benches::{limit, randomx};
 use otedama_core::{Algorithm, Header, Target, Work};
 use otedama_hash::{Kernel, NonceRange, Stop};
 

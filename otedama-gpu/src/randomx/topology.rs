@@ -42,7 +42,8 @@ pub fn caches() -> Vec<SharedCache> {
         let folder = format!("/sys/devices/system/cpu/cpu{cpu}/cache");
         for index in numbered(Path::new(&folder), "index") {
             let read = |name: &str| fs::read_to_string(format!("{folder}/index{index}/{name}"));
-            let (Ok(level), Ok(size), Ok(cpus)) = (read("level"), read("size"), read("shared_cpu_list")) else {
+            let (Ok(level), Ok(size), Ok(cpus)) = (read("level"), read("size"), read("shared_cpu_list"))
+            else {
                 continue;
             };
             let cache = cache(&level, &size, &cpus);

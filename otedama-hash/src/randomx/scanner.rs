@@ -38,23 +38,35 @@ impl Tables {
     }
 }
 
-/// Gives the tables of a seed, after making them if need be. Called by every scanner for every new seed; it decides
-/// what is shared and how many threads make it.
-pub type Provider = Arc<dyn Fn(&Seed) -> Result<Tables, ScanError> + Send + Sync>;
+/// Gives scanners the tables of a seed; it decides what is shared and how many threads make it. A closure is one.
+pub trait Provider: Send + Sync {
+    /// The tables of this seed, once they are made; `None` if `stop` is requested before that.
+    ///
+    /// # Errors
+    /// [`ScanError`] if they cannot be made.
+    fn tables(&self, seed: &Seed, stop: &Stop) -> Result<Option<Tables>, ScanError>;
+}
+
+impl<F: Fn(&Seed) -> Result<Tables, ScanError> + Send + Sync> Provider for F {
+    fn tables(&self, seed: &Seed, _: &Stop) -> Result<Option<Tables>, ScanError> {
+        self(seed).map(Some)
+    }
+}
 
 /// A scanner for one thread over shared tables.
 ///
-/// It looks at the stop flag after every hash. One of light tables takes longer than the 10 ms that
-/// [`Scan::scan`] grants, some 25 to 40 ms, and cannot be interrupted.
+/// The tables of a new seed are waited for in the first [`scan`](Scan::scan), so that a stop ends that too. It looks at
+/// the stop flag after every hash. One of light tables takes longer than the 10 ms that `scan` grants, some 25 to 40 ms,
+/// and cannot be interrupted.
 pub struct Scanner {
-    provider: Provider,
+    provider: Arc<dyn Provider>,
     ready: Option<(Seed, Machine)>,
 }
 
 impl Scanner {
     /// A scanner that gets its tables from `provider`.
     #[must_use]
-    pub fn new(provider: Provider) -> Self {
+    pub fn new(provider: Arc<dyn Provider>) -> Self {
         Self { provider, ready: None }
     }
 
@@ -64,17 +76,24 @@ impl Scanner {
         let none = |seed: &Seed| Err(RandomXError::NotPrepared(*seed).into());
         Self { provider: Arc::new(none), ready: Some((seed, machine)) }
     }
+
+    /// The machine for a seed; `None` if it was stopped before there was one.
+    fn machine(&mut self, seed: Seed, stop: &Stop) -> Result<Option<&mut Machine>, ScanError> {
+        if self.ready.as_ref().is_none_or(|(ready, _)| *ready != seed) {
+            // Lets go of the old tables before there are new ones.
+            self.ready = None;
+            let Some(tables) = self.provider.tables(&seed, stop)? else { return Ok(None) };
+            self.ready = Some((seed, tables.machine()?));
+        }
+        Ok(self.ready.as_mut().map(|(_, machine)| machine))
+    }
 }
 
 impl Scan for Scanner {
     fn prepare(&mut self, seed: &Seed) -> Result<(), ScanError> {
-        if self.ready.as_ref().is_some_and(|(ready, _)| ready == seed) {
-            return Ok(());
+        if self.ready.as_ref().is_none_or(|(ready, _)| ready != seed) {
+            self.ready = None;
         }
-        // Lets go of the old tables before there are new ones.
-        self.ready = None;
-        let machine = (self.provider)(seed)?.machine()?;
-        self.ready = Some((*seed, machine));
         Ok(())
     }
 
@@ -87,9 +106,10 @@ impl Scan for Scanner {
     ) -> Result<Scanned, ScanError> {
         fits(Algorithm::RANDOMX, work)?;
         let seed = work.seed.ok_or(RandomXError::NoSeed)?;
-        let ready = self.ready.as_mut().filter(|(ready, _)| *ready == seed);
-        let (_, machine) = ready.ok_or(RandomXError::NotPrepared(seed))?;
-        Ok(search(machine, work, range, stop, out))
+        match self.machine(seed, stop)? {
+            Some(machine) => Ok(search(machine, work, range, stop, out)),
+            None => Ok(Scanned::new(0)),
+        }
     }
 }
 
