@@ -155,6 +155,8 @@ nightly: test
 	$(CARGO) deny --all-features check licenses bans sources
 	$(call step,property tests with many cases)
 	PROPTEST_CASES=20000 $(CARGO) test --release --workspace --all-features --locked
+	$(call step,a whole dataset of RandomX)
+	$(CARGO) test --release -p otedama-hash -p otedama-gpu --all-features --locked -- --ignored
 	$(call step,a hundred thousand pools in simulation)
 	$(CARGO) run --release --locked -p otedama-cli -- chaos --seed 1 --seeds $(SEEDS) --hours 0.05
 	$(call step,Miri: whole crates)

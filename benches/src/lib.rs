@@ -15,6 +15,7 @@ pub mod journal;
 pub mod limit;
 pub mod measure;
 pub mod program;
+pub mod randomx;
 pub mod restart;
 pub mod results;
 pub mod submit;

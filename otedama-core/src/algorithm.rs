@@ -109,6 +109,13 @@ static BLAKE3_ALEPHIUM: AlgorithmSpec = AlgorithmSpec::bitcoin_like(
 .with_header(134, 326)
 .with_nonce(16, 8, ByteOrder::Big)
 .with_order(DigestOrder::Big);
+/// The hashing blob of Monero: major and minor version and a timestamp of five bytes, the id of the block before, the
+/// nonce, the root of the transactions, and their number in one to nine bytes.
+static RANDOMX: AlgorithmSpec = AlgorithmSpec::bitcoin_like("randomx", Target::MAX).with_header(43, 128).with_nonce(
+    39,
+    4,
+    ByteOrder::Little,
+);
 
 impl Algorithm {
     /// SHA-256 applied twice to an 80-byte header (Bitcoin). Difficulty 1 is `00000000ffff` and zeros.
@@ -123,6 +130,9 @@ impl Algorithm {
     /// they are in the header, and are where pools put their extranonce. A digest also has to name the job's chain:
     /// see [`ChainIndex`].
     pub const BLAKE3_ALEPHIUM: Self = Self(&BLAKE3_ALEPHIUM);
+    /// RandomX, the variant rx/0, on Monero's hashing blob of 43 (where the nonce ends) to 128 bytes. Its tables are
+    /// keyed by a seed. Difficulty 1 is any digest at all.
+    pub const RANDOMX: Self = Self(&RANDOMX);
 
     /// An algorithm of one's own. Its name must differ from the built-in ones, since names decide equality.
     #[must_use]
@@ -217,7 +227,7 @@ impl AlgorithmSet {
     /// The ones that this crate defines.
     #[must_use]
     pub fn builtin() -> Self {
-        Self(alloc::vec![Algorithm::SHA256D, Algorithm::SCRYPT])
+        Self(alloc::vec![Algorithm::SHA256D, Algorithm::SCRYPT, Algorithm::RANDOMX])
     }
 
     /// The set with one more; it replaces an algorithm of the same name.
@@ -324,6 +334,18 @@ mod tests {
         assert!(shown(Algorithm::SCRYPT).starts_with("0000ffff00000000"));
         assert_eq!(shown(Algorithm::BLAKE3_DECRED), shown(Algorithm::SHA256D));
         assert!(shown(Algorithm::BLAKE3_ALEPHIUM).starts_with("00000003ffffffffffff"));
+    }
+
+    #[test]
+    fn headers_have_room_for_their_nonce() {
+        for algorithm in AlgorithmSet::builtin().iter() {
+            let spec = algorithm.spec();
+            assert!(spec.nonce_offset + spec.nonce_len <= spec.shortest_header, "{algorithm}");
+            assert!(
+                spec.shortest_header <= spec.header_len && spec.header_len <= crate::Header::MAX,
+                "{algorithm}"
+            );
+        }
     }
 
     #[test]

@@ -130,6 +130,12 @@ impl Work {
         }
     }
 
+    /// The same work for the tables of a seed.
+    #[must_use]
+    pub fn with_seed(self, seed: Seed) -> Self {
+        Self { seed: Some(seed), ..self }
+    }
+
     /// The same work under another generation.
     #[must_use]
     pub fn with_generation(self, generation: Generation) -> Self {

@@ -8,6 +8,8 @@ pub mod limits;
 mod meter;
 pub mod pages;
 mod priority;
+#[cfg(feature = "randomx")]
+pub mod randomx;
 mod rig;
 pub mod scripted;
 mod space;

@@ -66,6 +66,10 @@ pub enum ScanError {
     /// A kernel did not pass its self-test on this machine: the machine, or the kernel, is broken.
     #[error(transparent)]
     Kernel(#[from] KernelError),
+    /// RandomX has no memory, or not the tables of the work.
+    #[cfg(feature = "randomx")]
+    #[error(transparent)]
+    RandomX(#[from] crate::randomx::RandomXError),
     /// The device reports a failure of its own, in its driver's words.
     #[error("the device failed: {0}")]
     Device(Box<str>),

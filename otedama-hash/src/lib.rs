@@ -6,6 +6,8 @@ mod claims;
 mod error;
 mod kernel;
 pub mod oracle;
+#[cfg(feature = "randomx")]
+pub mod randomx;
 mod scan;
 mod scrypt;
 mod sha256d;

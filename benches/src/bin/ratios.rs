@@ -4,10 +4,10 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use otedama_benches::baseline::{self, Baseline};
-use otedama_benches::limit;
 use otedama_benches::measure::{self, Task, compare};
 use otedama_benches::program::{Failure, Measured, run};
 use otedama_benches::results::{Row, Table, quantity};
+use otedama_benches::{limit, randomx};
 use otedama_core::{Algorithm, Header, Target, Work};
 use otedama_hash::{Kernel, NonceRange, Stop};
 
@@ -17,13 +17,33 @@ struct Ratio {
     baseline: Baseline,
 }
 
-const RATIOS: [Ratio; 2] = [
+static RATIOS: [Ratio; 2] = [
     Ratio { name: "sha256d", baseline: baseline::SHA256D },
     Ratio { name: "scrypt", baseline: baseline::SCRYPT },
 ];
 
+/// What measures a row.
+enum Side {
+    /// The fastest kernel of an algorithm over its baseline.
+    Kernel(&'static Ratio),
+    /// Something of its own.
+    Other(fn() -> Measured),
+}
+
+impl Side {
+    fn measure(&self) -> Measured {
+        match self {
+            Self::Kernel(ratio) => ratio.measure(),
+            Self::Other(measure) => measure(),
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    run(Table::Ratios, &RATIOS, |ratio| ratio.name, Ratio::measure)
+    let kernels = RATIOS.iter().map(|ratio| (ratio.name, Side::Kernel(ratio)));
+    let rows: Vec<_> =
+        kernels.chain(randomx::ROWS.map(|(name, measure)| (name, Side::Other(measure)))).collect();
+    run(Table::Ratios, &rows, |(name, _)| name, |(_, side)| side.measure())
 }
 
 impl Ratio {

@@ -104,6 +104,18 @@ pub fn peak_memory() -> Option<u64> {
     state::peak(&std::fs::read_to_string("/proc/self/status").ok()?)
 }
 
+/// What memory lies in that somebody else allocated; small pages where the system does not say.
+#[cfg(feature = "randomx")]
+pub(crate) fn of(address: usize, len: usize) -> Backing {
+    state::backing(&std::fs::read_to_string("/proc/self/smaps").unwrap_or_default(), address, len)
+}
+
+/// Memory that programs can have without others losing theirs; `None` where the system does not say.
+#[cfg(feature = "randomx")]
+pub(crate) fn available_memory() -> Option<u64> {
+    state::available(&std::fs::read_to_string("/proc/meminfo").ok()?)
+}
+
 /// Makes memory that somebody else allocated transparent huge, as far as it can be, and says what it is then. What it
 /// holds does not change.
 ///

@@ -116,6 +116,14 @@ pub(super) fn peak(status: &str) -> Option<u64> {
     u64::try_from(bytes).ok()
 }
 
+/// What is free or can be freed, or lies in free explicit pages if that is more, from `/proc/meminfo`.
+#[cfg(feature = "randomx")]
+pub(super) fn available(meminfo: &str) -> Option<u64> {
+    let explicit = value(meminfo, "HugePages_Free:").zip(kibibytes(meminfo, "Hugepagesize:"));
+    let explicit = explicit.map_or(0, |(pages, size)| pages.saturating_mul(size));
+    u64::try_from(kibibytes(meminfo, "MemAvailable:")?.max(explicit)).ok()
+}
+
 /// Bytes of a line such as `VmHWM:  1234 kB`.
 fn kibibytes(text: &str, key: &str) -> Option<usize> {
     value(text, key)?.checked_mul(1024)
@@ -196,5 +204,15 @@ VmFlags: rd wr mr mw me ac sd
         assert_eq!(peak(status), Some(6096 * 1024));
         assert_eq!(peak("VmHWM:\t7 kB\n"), Some(7 * 1024));
         assert_eq!(peak("Name:\tx\n"), None);
+    }
+
+    #[test]
+    #[cfg(feature = "randomx")]
+    fn free_memory_may_lie_in_explicit_pages() {
+        let meminfo =
+            "MemFree: 1 kB\nMemAvailable:    3000 kB\nHugePages_Free:  2\nHugepagesize:   2048 kB\n";
+        assert_eq!(available(meminfo), Some(4 << 20));
+        assert_eq!(available("MemAvailable: 3000 kB\n"), Some(3000 << 10));
+        assert_eq!(available(""), None);
     }
 }
