@@ -105,20 +105,6 @@ pub trait Scan: Send {
     ) -> Result<Scanned, ScanError>;
 }
 
-/// Refuses work whose algorithm is another, or whose header has a length that the algorithm's headers do not have.
-#[cfg(feature = "randomx")]
-pub(crate) fn fits(algorithm: Algorithm, work: &Work) -> Result<(), ScanError> {
-    if work.algorithm != algorithm {
-        return Err(ScanError::WrongAlgorithm { scanner: algorithm, work: work.algorithm });
-    }
-    let (spec, found) = (algorithm.spec(), work.header.as_bytes().len());
-    if (spec.shortest_header..=spec.header_len).contains(&found) {
-        return Ok(());
-    }
-    let expected = if found < spec.shortest_header { spec.shortest_header } else { spec.header_len };
-    Err(HashError::Length { expected, found }.into())
-}
-
 /// The 80 bytes of Bitcoin-like work, or why it is not work for a scanner of `algorithm`.
 pub(crate) fn header80(algorithm: Algorithm, work: &Work) -> Result<&[u8; 80], ScanError> {
     if work.algorithm != algorithm {

@@ -8,7 +8,7 @@ use otedama_core::{Algorithm, Seed, Solution, Work};
 use super::library::{Cache, Dataset, Machine};
 use super::{Pages, RandomXError};
 use crate::error::ScanError;
-use crate::scan::{NonceRange, Scan, Scanned, Stop, fits};
+use crate::scan::{NonceRange, Scan, Scanned, Stop, header};
 
 /// The tables that a machine computes from.
 #[derive(Debug, Clone)]
@@ -104,7 +104,7 @@ impl Scan for Scanner {
         stop: &Stop,
         out: &mut Vec<Solution>,
     ) -> Result<Scanned, ScanError> {
-        fits(Algorithm::RANDOMX, work)?;
+        header(Algorithm::RANDOMX, work)?;
         let seed = work.seed.ok_or(RandomXError::NoSeed)?;
         match self.machine(seed, stop)? {
             Some(machine) => Ok(search(machine, work, range, stop, out)),
