@@ -22,8 +22,69 @@ const RATIOS: [Ratio; 2] = [
     Ratio { name: "scrypt", baseline: baseline::SCRYPT },
 ];
 
+/// The fastest kernel of an algorithm on several threads, against itself on one.
+struct Scaling {
+    name: &'static str,
+    algorithm: Algorithm,
+    threads: usize,
+}
+
+const SCALINGS: [Scaling; 2] = [
+    Scaling { name: "sha256d-2t", algorithm: Algorithm::SHA256D, threads: 2 },
+    Scaling { name: "scrypt-2t", algorithm: Algorithm::SCRYPT, threads: 2 },
+];
+
+/// A row of either kind.
+enum Kind {
+    Ratio(&'static Ratio),
+    Scaling(&'static Scaling),
+}
+
 fn main() -> ExitCode {
-    run(Table::Ratios, &RATIOS, |ratio| ratio.name, Ratio::measure)
+    let ratios = RATIOS.iter().map(Kind::Ratio);
+    let rows: Vec<_> = ratios.chain(SCALINGS.iter().map(Kind::Scaling)).collect();
+    run(Table::Ratios, &rows, Kind::name, Kind::measure)
+}
+
+impl Kind {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Ratio(ratio) => ratio.name,
+            Self::Scaling(scaling) => scaling.name,
+        }
+    }
+
+    fn measure(&self) -> Measured {
+        match self {
+            Self::Ratio(ratio) => ratio.measure(),
+            Self::Scaling(scaling) => scaling.measure(),
+        }
+    }
+}
+
+impl Scaling {
+    /// Rates by the clock on the wall; unavailable where there are fewer CPUs than threads.
+    fn measure(&self) -> Measured {
+        let Self { name, algorithm, threads } = *self;
+        if measure::threads() < threads {
+            return Ok(None);
+        }
+        let Some(kernel) = fastest(algorithm)? else { return Ok(None) };
+        let found = measure::scale(threads, || ours(kernel));
+        let result = format!("{:.3}", found.ratio);
+        let row = Row {
+            name,
+            result: result.clone(),
+            beside: format!(
+                "{kernel}, {threads} threads: {} of wall-clock time",
+                quantity(found.ours, "H/s")
+            ),
+            baseline: format!("1 thread: {} of wall-clock time", quantity(found.theirs, "H/s")),
+            limit: None,
+            reached: None,
+        };
+        Ok(Some((result, row)))
+    }
 }
 
 impl Ratio {

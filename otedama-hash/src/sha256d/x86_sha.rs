@@ -78,7 +78,7 @@ pub(super) fn search_with(sha: Sha, prepared: &Prepared, first: u32, count: u32,
         if lanes != 0 {
             prepared.check(lanes, first, offset, count, found);
         }
-        offset += STREAMS as u32;
+        offset += 4;
     }
 }
 
@@ -216,8 +216,8 @@ impl States {
     #[inline(always)]
     fn rounds(&mut self, sha: Sha, from: usize, words: Quads) {
         let constants = sha.quad([K[from], K[from + 1], K[from + 2], K[from + 3]]);
-        for at in 0..STREAMS {
-            let input = words[at].add(constants);
+        for (at, words) in words.into_iter().enumerate() {
+            let input = words.add(constants);
             let middle = self.abef[at].two_rounds(self.cdgh[at], input);
             let end = middle.two_rounds(self.abef[at], input.upper());
             (self.abef[at], self.cdgh[at]) = (end, middle);
