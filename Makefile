@@ -44,7 +44,7 @@ demo:
 # ---- testing ---------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint features cross oldest package points unit miri fuzz
+test: lint features cross aarch64 oldest package points unit miri fuzz
 	$(call step,all green)
 
 .PHONY: lint
@@ -93,6 +93,12 @@ cross:
 	$(call step,other targets)
 	.ci/cross
 
+.PHONY: aarch64
+aarch64:
+	@.ci/setup build aarch64
+	$(call step,kernels for 64-bit Arm in an emulator)
+	.ci/aarch64
+
 .PHONY: oldest
 oldest:
 	@.ci/setup oldest
@@ -119,7 +125,7 @@ unit:
 .PHONY: miri
 miri:
 	@.ci/setup nightly
-	$(call step,Miri: portable kernels)
+	$(call step,Miri: kernels)
 	.ci/miri quick
 
 .PHONY: fuzz

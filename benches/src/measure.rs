@@ -1,7 +1,8 @@
 //! Taking turns, and medians.
 
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
 
 use crate::clock::timed;
 
@@ -40,6 +41,44 @@ pub fn compare(mut ours: Task<'_>, mut theirs: Task<'_>) -> Comparison {
 pub fn rate(mut task: Task<'_>) -> f64 {
     let count = calibrate(&mut task);
     median((0..ROUNDS).map(|_| one_rate(&mut task, count)))
+}
+
+/// Compares one thread with several at once: repetitions per second of wall-clock time, of all threads together
+/// (`ours`) over one alone (`theirs`), which take turns. Each thread makes its own task.
+pub fn scale(threads: usize, task: impl Fn() -> Task<'static> + Sync) -> Comparison {
+    let count = calibrate(&mut task());
+    let round = |_| (together(threads, count, &task), together(1, count, &task));
+    let rounds: Vec<_> = (0..ROUNDS).map(round).collect();
+    Comparison {
+        ours: median(rounds.iter().map(|(ours, _)| *ours)),
+        theirs: median(rounds.iter().map(|(_, theirs)| *theirs)),
+        ratio: median(rounds.iter().map(|(ours, theirs)| ours / theirs)),
+    }
+}
+
+/// Repetitions per second of wall-clock time of so many threads that do `count` each, from the common start until the
+/// last is done.
+fn together(threads: usize, count: u64, task: &(impl Fn() -> Task<'static> + Sync)) -> f64 {
+    let ready = Barrier::new(threads);
+    let one = || {
+        let mut task = task();
+        // Touches the memory, so that pages are there when it counts.
+        task(count.div_ceil(8));
+        ready.wait();
+        let start = Instant::now();
+        task(count);
+        (start, Instant::now())
+    };
+    let times: Vec<_> = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
+        running.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    });
+    let start = times.iter().map(|(start, _)| *start).min();
+    let end = times.iter().map(|(_, end)| *end).max();
+    let (Some(start), Some(end)) = (start, end) else { return f64::NAN };
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    let done = (count * times.len() as u64) as f64;
+    done / (end - start).as_secs_f64()
 }
 
 /// The middle value; of an even number of values the lower middle.

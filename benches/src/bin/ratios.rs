@@ -22,28 +22,69 @@ static RATIOS: [Ratio; 2] = [
     Ratio { name: "scrypt", baseline: baseline::SCRYPT },
 ];
 
+/// The fastest kernel of an algorithm on several threads, against itself on one.
+struct Scaling {
+    name: &'static str,
+    algorithm: Algorithm,
+    threads: usize,
+}
+
+const SCALINGS: [Scaling; 2] = [
+    Scaling { name: "sha256d-2t", algorithm: Algorithm::SHA256D, threads: 2 },
+    Scaling { name: "scrypt-2t", algorithm: Algorithm::SCRYPT, threads: 2 },
+];
+
 /// What measures a row.
-enum Side {
+enum Kind {
     /// The fastest kernel of an algorithm over its baseline.
-    Kernel(&'static Ratio),
+    Ratio(&'static Ratio),
+    /// The same on several threads.
+    Scaling(&'static Scaling),
     /// Something of its own.
     Other(fn() -> Measured),
 }
 
-impl Side {
+fn main() -> ExitCode {
+    let ratios = RATIOS.iter().map(|ratio| (ratio.name, Kind::Ratio(ratio)));
+    let scalings = SCALINGS.iter().map(|scaling| (scaling.name, Kind::Scaling(scaling)));
+    let others = randomx::ROWS.map(|(name, measure)| (name, Kind::Other(measure)));
+    let rows: Vec<_> = ratios.chain(scalings).chain(others).collect();
+    run(Table::Ratios, &rows, |(name, _)| name, |(_, kind)| kind.measure())
+}
+
+impl Kind {
     fn measure(&self) -> Measured {
         match self {
-            Self::Kernel(ratio) => ratio.measure(),
+            Self::Ratio(ratio) => ratio.measure(),
+            Self::Scaling(scaling) => scaling.measure(),
             Self::Other(measure) => measure(),
         }
     }
 }
 
-fn main() -> ExitCode {
-    let kernels = RATIOS.iter().map(|ratio| (ratio.name, Side::Kernel(ratio)));
-    let rows: Vec<_> =
-        kernels.chain(randomx::ROWS.map(|(name, measure)| (name, Side::Other(measure)))).collect();
-    run(Table::Ratios, &rows, |(name, _)| name, |(_, side)| side.measure())
+impl Scaling {
+    /// Rates by the clock on the wall; unavailable where there are fewer CPUs than threads.
+    fn measure(&self) -> Measured {
+        let Self { name, algorithm, threads } = *self;
+        if measure::threads() < threads {
+            return Ok(None);
+        }
+        let Some(kernel) = fastest(algorithm)? else { return Ok(None) };
+        let found = measure::scale(threads, || ours(kernel));
+        let result = format!("{:.3}", found.ratio);
+        let row = Row {
+            name,
+            result: result.clone(),
+            beside: format!(
+                "{kernel}, {threads} threads: {} of wall-clock time",
+                quantity(found.ours, "H/s")
+            ),
+            baseline: format!("1 thread: {} of wall-clock time", quantity(found.theirs, "H/s")),
+            limit: None,
+            reached: None,
+        };
+        Ok(Some((result, row)))
+    }
 }
 
 impl Ratio {

@@ -78,7 +78,7 @@ pub(super) fn search_with(sha: Sha, prepared: &Prepared, first: u32, count: u32,
         if lanes != 0 {
             prepared.check(lanes, first, offset, count, found);
         }
-        offset += STREAMS as u32;
+        offset += 4;
     }
 }
 
@@ -216,12 +216,18 @@ impl States {
     #[inline(always)]
     fn rounds(&mut self, sha: Sha, from: usize, words: Quads) {
         let constants = sha.quad([K[from], K[from + 1], K[from + 2], K[from + 3]]);
-        for at in 0..STREAMS {
-            let input = words[at].add(constants);
-            let middle = self.abef[at].two_rounds(self.cdgh[at], input);
-            let end = middle.two_rounds(self.abef[at], input.upper());
-            (self.abef[at], self.cdgh[at]) = (end, middle);
-        }
+        self.stream(0, words[0].add(constants));
+        self.stream(1, words[1].add(constants));
+        self.stream(2, words[2].add(constants));
+        self.stream(3, words[3].add(constants));
+    }
+
+    /// Four rounds of one stream, with the constants added to the words.
+    #[inline(always)]
+    fn stream(&mut self, at: usize, input: Quad) {
+        let middle = self.abef[at].two_rounds(self.cdgh[at], input);
+        let end = middle.two_rounds(self.abef[at], input.upper());
+        (self.abef[at], self.cdgh[at]) = (end, middle);
     }
 
     /// Two rounds, with the constants added to the words.
