@@ -34,6 +34,8 @@ pub fn hashes(algorithm: Algorithm) -> Option<Limit> {
         "sha256d" if lanes().0 < 16.0 => 122.0 * 35.0 + 93.0 * 21.0,
         "sha256d" => 122.0 * 17.0 + 93.0 * 11.0,
         // 4096 times Salsa20/8: 128 steps of add, rotate and exclusive-or, 16 additions, 32 exclusive-ors.
+        // Without a rotation and three-input logic a step is an addition, two shifts and two exclusive-ors.
+        "scrypt" if lanes().0 < 16.0 => 4096.0 * (128.0 * 5.0 + 16.0 + 32.0),
         "scrypt" => 4096.0 * (128.0 * 3.0 + 16.0 + 32.0),
         _ => return None,
     };
