@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use otedama_core::{HashRate, Header, Target, Weight, Work};
+use otedama_core::{Algorithm, HashRate, Header, Target, Weight, Work};
 use otedama_hash::{Kernel, NonceRange, Scan, ScanError, Stop};
 
 use crate::failure::Failure;
@@ -23,9 +23,11 @@ impl Measured {
     }
 }
 
-/// A header that no chain has; bytes that differ from each other.
-pub(crate) fn header() -> Header {
-    Header::from(std::array::from_fn(|index| u8::try_from(index % 256).unwrap_or(0)))
+/// A header that no chain has, of the algorithm's usual length; bytes that differ from each other.
+pub(crate) fn header(algorithm: Algorithm) -> Header {
+    let bytes: [u8; Header::MAX] = std::array::from_fn(|index| u8::try_from(index % 256).unwrap_or(0));
+    let len = algorithm.spec().header_len.min(Header::MAX);
+    Header::new(&bytes[..len]).unwrap_or(Header::from([0; 80]))
 }
 
 /// Hashes on so many threads, all of which begin together.
@@ -37,7 +39,7 @@ pub(crate) fn measure(
 ) -> Result<Measured, Failure> {
     let stop = Stop::new();
     let barrier = Barrier::new(threads + 1);
-    let work = Work::new(kernel.algorithm(), header(), Target::ZERO);
+    let work = Work::new(kernel.algorithm(), header(kernel.algorithm()), Target::ZERO);
     let (elapsed, counts) = thread::scope(|scope| {
         let hasher = || {
             let mut scanner = kernel.scanner();

@@ -217,7 +217,12 @@ impl AlgorithmSet {
     /// The ones that this crate defines.
     #[must_use]
     pub fn builtin() -> Self {
-        Self(alloc::vec![Algorithm::SHA256D, Algorithm::SCRYPT])
+        Self(alloc::vec![
+            Algorithm::SHA256D,
+            Algorithm::SCRYPT,
+            Algorithm::BLAKE3_DECRED,
+            Algorithm::BLAKE3_ALEPHIUM,
+        ])
     }
 
     /// The set with one more; it replaces an algorithm of the same name.

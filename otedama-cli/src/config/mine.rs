@@ -32,7 +32,7 @@ pub(super) fn read(item: &Item<'_>, reader: &mut Reader) -> Option<MineConfig> {
         urls: urls.iter().filter_map(|item| reader.text(item).map(str::to_owned)).collect(),
         user: section.get("user").and_then(|item| reader.text(&item).map(str::to_owned)),
         pass: section.get("pass").and_then(|item| reader.text(&item).map(Secret::new)),
-        algorithm: section.get("algorithm").and_then(|item| reader.parsed(&item, super::algorithm)),
+        algorithm: section.get("algorithm").and_then(|item| reader.parsed(&item, super::pooled)),
         threads: section.get("threads").and_then(|item| threads(&item, reader)),
         time: section.get("time").and_then(|item| reader.integer(&item, u64::from(u32::MAX))),
     };
