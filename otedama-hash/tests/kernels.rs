@@ -95,6 +95,15 @@ fn every_kernel_at_the_edges() {
     }
 }
 
+/// More nonces than any vector has lanes, and not a multiple of them, up to the largest nonce and past it.
+#[test]
+fn every_kernel_with_full_vectors_and_a_rest() {
+    for kernel in kernels().filter(|kernel| kernel.algorithm() != Algorithm::SCRYPT) {
+        let work = work(kernel.algorithm(), header(kernel.algorithm(), 0xa5), one_in(2));
+        equals_the_oracle(kernel, &work, NonceRange::new(kernel.algorithm().max_nonce() - 19, 37));
+    }
+}
+
 #[test]
 fn a_target_that_a_digest_just_meets_is_met_and_the_next_harder_is_not() {
     for kernel in kernels() {
