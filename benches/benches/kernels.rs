@@ -1,10 +1,10 @@
-//! Every kernel of this CPU, and `RustCrypto` beside it.
+//! Every kernel of this CPU, and the baseline beside it.
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use otedama_benches::baseline::{self, Baseline};
-use otedama_core::{Algorithm, Header, Target, Work};
+use otedama_core::{Algorithm, Target, Work};
 use otedama_hash::{Kernel, NonceRange, Stop};
 
 /// Hashes in one measurement.
@@ -13,8 +13,8 @@ fn batch(algorithm: Algorithm) -> u64 {
 }
 
 fn kernels(criterion: &mut Criterion) {
-    let header = Header::from([0x5a; 80]);
-    for Baseline { algorithm, hash, .. } in [baseline::SHA256D, baseline::SCRYPT] {
+    for Baseline { algorithm, hash, .. } in baseline::ALL {
+        let header = baseline::header(algorithm);
         let mut group = criterion.benchmark_group(algorithm.name());
         let count = batch(algorithm);
         group.throughput(Throughput::Elements(count));
@@ -25,7 +25,7 @@ fn kernels(criterion: &mut Criterion) {
                 bench.iter(|| scanner.scan(&work, NonceRange::new(0, count), &Stop::new(), &mut found));
             });
         }
-        group.bench_function("rustcrypto", |bench| {
+        group.bench_function("baseline", |bench| {
             bench.iter(|| {
                 for nonce in 0..count {
                     black_box(hash(header.with_nonce(algorithm, nonce).as_bytes()));

@@ -37,6 +37,12 @@ pub fn hashes(algorithm: Algorithm) -> Option<Limit> {
         // Without a rotation and three-input logic a step is an addition, two shifts and two exclusive-ors.
         "scrypt" if lanes().0 < 16.0 => 4096.0 * (128.0 * 5.0 + 16.0 + 32.0),
         "scrypt" => 4096.0 * (128.0 * 3.0 + 16.0 + 32.0),
+        // A quarter-round: 6 additions, 4 rotations, 4 exclusive-ors; eight make a round of 112. Of Decred's last block
+        // 53 depend on the nonce in the first round, 109 in each of the next five (three words of the block are zero)
+        // and 131 lead to the word that decides in the last.
+        "blake3-decred" => 53.0 + 5.0 * 109.0 + 131.0 + 1.0,
+        // Seven rounds for each of six blocks (326 bytes) and one of the second hash; 14 and 8 words of the last are zero.
+        "blake3-alephium" => 7.0 * 56.0 * 14.0 - 7.0 * (14.0 + 8.0),
         _ => return None,
     };
     let (lanes, vectors) = lanes();

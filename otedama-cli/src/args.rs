@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use otedama_core::{Algorithm, Target};
+use otedama_core::{Algorithm, ChainIndex, Target};
 use otedama_gpu::cpu::Priority;
 use otedama_pool::sim::Bug;
 
@@ -110,7 +110,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// The function: sha256d or scrypt
-    #[arg(long, default_value = "sha256d", value_name = "NAME", value_parser = algorithm)]
+    #[arg(long, default_value = "sha256d", value_name = "NAME", value_parser = config::pooled)]
     pub(crate) algorithm: Algorithm,
     /// Where to keep chain, books and configuration; a folder that is removed at the end if absent
     #[arg(long, value_name = "DIR")]
@@ -145,7 +145,7 @@ pub(crate) struct MineArgs {
     #[arg(long, value_name = "P")]
     pub(crate) pass: Option<String>,
     /// The function: sha256d (if absent) or scrypt
-    #[arg(long, value_name = "A", value_parser = algorithm)]
+    #[arg(long, value_name = "A", value_parser = config::pooled)]
     pub(crate) algorithm: Option<Algorithm>,
     /// Threads; one for each processor, or each of --affinity, if absent
     #[arg(long, value_name = "N", value_parser = threads)]
@@ -171,17 +171,26 @@ pub(crate) struct MineArgs {
 /// A header to hash.
 #[derive(Debug, Args)]
 pub(crate) struct HashArgs {
-    /// The function: sha256d or scrypt
-    #[arg(value_parser = algorithm)]
-    pub(crate) algorithm: Algorithm,
+    /// The function: sha256d, scrypt, blake3-decred or blake3-alephium; or blake3, which takes bytes of any length
+    #[arg(value_name = "ALGORITHM", value_parser = function)]
+    pub(crate) function: Function,
     /// The header as strict hex, or - to read it from standard input
     pub(crate) hex: String,
+}
+
+/// What can be computed of some bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Function {
+    /// A proof-of-work hash, of a whole header.
+    Work(Algorithm),
+    /// BLAKE3, of anything.
+    Blake3,
 }
 
 /// A range of nonces to search.
 #[derive(Debug, Args)]
 pub(crate) struct ScanArgs {
-    /// The function: sha256d or scrypt
+    /// The function: sha256d, scrypt, blake3-decred or blake3-alephium
     #[arg(value_parser = algorithm)]
     pub(crate) algorithm: Algorithm,
     /// The whole header as strict hex, with any nonce
@@ -198,6 +207,10 @@ pub(crate) struct ScanArgs {
     /// The implementation; the fastest for this CPU if absent
     #[arg(long, value_name = "NAME")]
     pub(crate) kernel: Option<String>,
+    /// The chain that a digest must name, for blake3-alephium: the group that it comes from, the one that it goes to,
+    /// and how many there are if not 4; any chain if absent
+    #[arg(long, value_name = "FROM,TO[,GROUPS]", value_parser = chain)]
+    pub(crate) chain: Option<ChainIndex>,
 }
 
 /// What to measure.
@@ -264,6 +277,26 @@ pub(crate) enum ConfigCommand {
 
 fn algorithm(name: &str) -> Result<Algorithm, String> {
     config::algorithm(name)
+}
+
+fn function(name: &str) -> Result<Function, String> {
+    if name == "blake3" {
+        return Ok(Function::Blake3);
+    }
+    let work = config::algorithm(name).map(Function::Work);
+    work.map_err(|error| format!("{error}, and blake3"))
+}
+
+fn chain(text: &str) -> Result<ChainIndex, String> {
+    let numbers: Option<Vec<u8>> = text.split(',').map(|number| number.parse().ok()).collect();
+    let chain = match numbers.as_deref() {
+        Some(&[from, to]) => ChainIndex::new(from, to, ChainIndex::GROUPS),
+        Some(&[from, to, groups]) => ChainIndex::new(from, to, groups),
+        _ => None,
+    };
+    chain.ok_or_else(|| {
+        "is not two groups of 4, such as 0,3, nor two of another number, such as 0,2,3".to_owned()
+    })
 }
 
 /// Hours with at most three decimal places.

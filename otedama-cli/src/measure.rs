@@ -30,10 +30,11 @@ impl Measured {
     }
 }
 
-/// A header that no chain has; bytes that differ from each other.
+/// A header that no chain has, of the algorithm's usual length; bytes that differ from each other.
 pub(crate) fn header(algorithm: Algorithm) -> Header {
-    let bytes: Vec<u8> = (0..=u8::MAX).take(algorithm.spec().header_len).collect();
-    Header::new(&bytes).unwrap_or_else(|| Header::from([0; 80]))
+    let bytes: [u8; Header::MAX] = std::array::from_fn(|index| u8::try_from(index % 256).unwrap_or(0));
+    let len = algorithm.spec().header_len.min(Header::MAX);
+    Header::new(&bytes[..len]).unwrap_or(Header::from([0; 80]))
 }
 
 /// Hashes on so many threads, all of which begin together.

@@ -84,6 +84,55 @@ fn scan_finds_the_nonce_of_a_real_block() {
     refused(&scan(&["--kernel", "magic"]), 2, "portable");
 }
 
+/// Lines of `otedama-hash/vectors/blake3.json`: dcrd's dummy header with a share of 12 zero bits, a job of the
+/// Alephium node's test solved for 8 zero bits and its chain, and BLAKE3's own first vector.
+#[test]
+fn blake3_is_hashed_and_scanned() {
+    let file = include_str!("../../otedama-hash/vectors/blake3.json");
+    let vectors: Value = serde_json::from_str(file).unwrap();
+    let vector = |name: &str| {
+        vectors["vectors"].as_array().unwrap().iter().find(|vector| vector["name"] == name).unwrap().clone()
+    };
+    let digest = |vector: &Value| format!("{}\n", vector["pow_hash_hex"].as_str().unwrap());
+    let empty = vector("official-len0");
+    done(&run(&["hash", "blake3", ""]), &digest(&empty));
+    done(&run_with_input(&["hash", "blake3", "-"], "\n"), &digest(&empty));
+    let long = vector("official-len2049");
+    let bytes: String = (0..2049).map(|at| format!("{:02x}", at % 251)).collect();
+    done(&run_with_input(&["hash", "blake3", "-"], &bytes), &digest(&long));
+
+    let decred = vector("decred-synthetic-share-12bits");
+    let header = decred["header_hex"].as_str().unwrap();
+    done(&run(&["hash", "blake3-decred", header]), &digest(&decred));
+    refused(&run(&["hash", "blake3-decred", GENESIS]), 2, "180 bytes, not 80");
+    let target = decred["share_target_hex_be"].as_str().unwrap();
+    let range = ["--target", target, "--start", "0", "--count", "4000"];
+    done(&run(&[&["scan", "blake3-decred", header], &range[..]].concat()), "2858\n");
+
+    let alephium = vector("alephium-job-10-solved8");
+    let header = alephium["input_hex"].as_str().unwrap();
+    done(&run(&["hash", "blake3-alephium", header]), &digest(&alephium));
+    refused(&run(&["hash", "blake3-alephium", GENESIS]), 2, "134 to 326 bytes, not 80");
+    let target = format!("00{}", "f".repeat(62));
+    let scan = |more: &[&str]| {
+        let range =
+            ["scan", "blake3-alephium", header, "--target", &target, "--start", "0", "--count", "2276"];
+        run(&[&range, more].concat())
+    };
+    done(&scan(&["--chain", "2,2"]), "2275\n");
+    let any = scan(&[]);
+    assert!(any.stdout.lines().count() > 1 && any.stdout.ends_with("\n2275\n"), "{}", any.stdout);
+    refused(&scan(&["--chain", "2,4"]), 2, "two groups of 4");
+    refused(
+        &run(&[
+            "scan", "sha256d", GENESIS, "--target", &target, "--start", "0", "--count", "1", "--chain", "0,0",
+        ]),
+        2,
+        "only with",
+    );
+    refused(&run(&["mine", "--algorithm", "blake3-decred"]), 2, "neither served nor mined on a pool");
+}
+
 #[test]
 fn scan_wraps_and_ascends() {
     let scan = |start: &str, count: &str, target: &str| {
@@ -160,7 +209,8 @@ fn bench_without_an_algorithm_measures_all() {
     let bench = run(&["bench", "--threads", "1", "--seconds", "1"]);
     let mut names: Vec<_> = bench.stdout.lines().map(|line| line.split(' ').next().unwrap()).collect();
     names.dedup();
-    assert_eq!((bench.code, &names[..2]), (Some(0), &["sha256d", "scrypt"][..]), "{}", bench.stderr);
+    let expected = ["sha256d", "scrypt", "blake3-decred", "blake3-alephium"];
+    assert_eq!((bench.code, &names[..4]), (Some(0), &expected[..]), "{}", bench.stderr);
     assert_eq!(bench.stdout.matches(", the fastest").count(), names.len());
 }
 

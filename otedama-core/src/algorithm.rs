@@ -227,7 +227,13 @@ impl AlgorithmSet {
     /// The ones that this crate defines.
     #[must_use]
     pub fn builtin() -> Self {
-        Self(alloc::vec![Algorithm::SHA256D, Algorithm::SCRYPT, Algorithm::RANDOMX])
+        Self(alloc::vec![
+            Algorithm::SHA256D,
+            Algorithm::SCRYPT,
+            Algorithm::BLAKE3_DECRED,
+            Algorithm::BLAKE3_ALEPHIUM,
+            Algorithm::RANDOMX,
+        ])
     }
 
     /// The set with one more; it replaces an algorithm of the same name.

@@ -101,17 +101,26 @@ fn every_kernel_at_the_edges() {
 #[cfg_attr(miri, ignore = "thousands of nonces")]
 fn every_lane_finds_its_nonce_and_no_lane_looks_beyond_the_range() {
     let (algorithm, nonce) = (Algorithm::SHA256D, 0x1234_5678);
-    let header = Header::from([0x77; 80]).with_nonce(algorithm, nonce);
-    let reached = algorithm.reached(&oracle::digest(algorithm, header.as_bytes()).unwrap());
+    let bytes = Header::from([0x77; 80]).with_nonce(algorithm, nonce);
+    let reached = algorithm.reached(&oracle::digest(algorithm, bytes.as_bytes()).unwrap());
     for kernel in Kernel::available(algorithm) {
         for before in 0..34 {
-            let just = work(algorithm, [0x77; 80], reached);
+            let just = work(algorithm, Header::from([0x77; 80]), reached);
             equals_the_oracle(kernel, &just, NonceRange::new(nonce - before, 34));
             equals_the_oracle(kernel, &just, NonceRange::new(nonce - before, before));
-            let any = work(algorithm, [0x77; 80], Target::MAX);
+            let any = work(algorithm, Header::from([0x77; 80]), Target::MAX);
             equals_the_oracle(kernel, &any, NonceRange::new((1 << 32) - before, 34));
             equals_the_oracle(kernel, &any, NonceRange::new(nonce, before));
         }
+    }
+}
+
+/// More nonces than any vector has lanes, and not a multiple of them, up to the largest nonce and past it.
+#[test]
+fn every_kernel_with_full_vectors_and_a_rest() {
+    for kernel in kernels().filter(|kernel| kernel.algorithm() != Algorithm::SCRYPT) {
+        let work = work(kernel.algorithm(), header(kernel.algorithm(), 0xa5), one_in(2));
+        equals_the_oracle(kernel, &work, NonceRange::new(kernel.algorithm().max_nonce() - 19, 37));
     }
 }
 

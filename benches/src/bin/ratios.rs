@@ -3,12 +3,12 @@
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use otedama_benches::baseline::{self, Baseline};
+use otedama_benches::baseline::{self, Baseline, header};
 use otedama_benches::measure::{self, Task, compare};
 use otedama_benches::program::{Failure, Measured, run};
 use otedama_benches::results::{Row, Table, quantity};
 use otedama_benches::{limit, randomx};
-use otedama_core::{Algorithm, Header, Target, Work};
+use otedama_core::{Algorithm, Target, Work};
 use otedama_hash::{Kernel, NonceRange, Stop};
 
 /// What is compared with what.
@@ -17,9 +17,11 @@ struct Ratio {
     baseline: Baseline,
 }
 
-static RATIOS: [Ratio; 2] = [
+static RATIOS: [Ratio; 4] = [
     Ratio { name: "sha256d", baseline: baseline::SHA256D },
     Ratio { name: "scrypt", baseline: baseline::SCRYPT },
+    Ratio { name: "blake3-decred", baseline: baseline::BLAKE3_DECRED },
+    Ratio { name: "blake3-alephium", baseline: baseline::BLAKE3_ALEPHIUM },
 ];
 
 /// The fastest kernel of an algorithm on several threads, against itself on one.
@@ -107,7 +109,7 @@ impl Ratio {
 
     /// Both sides must compute the same function, or the ratio means nothing.
     fn check_baseline(&self) -> Result<(), Failure> {
-        let header = header();
+        let header = header(self.baseline.algorithm);
         let ours = otedama_hash::hash(self.baseline.algorithm, header.as_bytes())?;
         if *ours.as_bytes() == (self.baseline.hash)(header.as_bytes()) {
             Ok(())
@@ -115,10 +117,6 @@ impl Ratio {
             Err(format!("{}: the two sides compute different digests", self.name).into())
         }
     }
-}
-
-fn header() -> Header {
-    Header::from(std::array::from_fn::<u8, 80, _>(|index| u8::try_from(index).unwrap_or(0)))
 }
 
 /// The kernel that is fastest here, if this machine has any; each must prove itself.
@@ -136,7 +134,7 @@ fn fastest(algorithm: Algorithm) -> Result<Option<Kernel>, Failure> {
 
 /// Scans nonces for a digest that does not exist.
 fn ours(kernel: Kernel) -> Task<'static> {
-    let work = Work::new(kernel.algorithm(), header(), Target::ZERO);
+    let work = Work::new(kernel.algorithm(), header(kernel.algorithm()), Target::ZERO);
     let mut scanner = kernel.scanner();
     let mut found = Vec::new();
     Box::new(move |count| {
@@ -146,7 +144,7 @@ fn ours(kernel: Kernel) -> Task<'static> {
 }
 
 fn theirs(baseline: Baseline) -> Task<'static> {
-    let header = header();
+    let header = header(baseline.algorithm);
     Box::new(move |count| {
         for nonce in 0..count {
             black_box((baseline.hash)(header.with_nonce(baseline.algorithm, nonce).as_bytes()));

@@ -129,7 +129,7 @@ fn advise(rows: &[Row]) {
 /// Nonces of the checksum, and how many leading bits of a digest must be zero to be part of it.
 fn checked_range(algorithm: Algorithm) -> (u64, u32) {
     // The oracle is slow on purpose: some ten milliseconds for any.
-    if algorithm == Algorithm::SHA256D { (1 << 14, 7) } else { (16, 2) }
+    if algorithm == Algorithm::SCRYPT { (16, 2) } else { (1 << 14, 7) }
 }
 
 /// What the kernel finds in a fixed range, as a checksum; an error if the oracle finds anything else.

@@ -1,24 +1,38 @@
-//! `otedama hash`: the proof-of-work hash of one header.
+//! `otedama hash`: the proof-of-work hash of one header, or BLAKE3 of any bytes.
 
 use std::io::{self, Read as _, Write as _};
 
-use otedama_core::{Algorithm, hex};
+use otedama_core::hex;
 
-use crate::args::HashArgs;
+use crate::args::{Function, HashArgs};
 use crate::failure::Failure;
 
+/// The most bytes that BLAKE3 is computed of from standard input.
+const MAX_BYTES: usize = 16 << 20;
+
 pub(crate) fn run(args: &HashArgs) -> Result<(), Failure> {
-    let text = if args.hex == "-" { read_line(args.algorithm)? } else { args.hex.clone() };
+    let text = if args.hex == "-" { read_line(args.function)? } else { args.hex.clone() };
     let bytes = hex::decode(text.as_bytes()).map_err(|error| Failure::Usage(error.to_string()))?;
-    let digest =
-        otedama_hash::hash(args.algorithm, &bytes).map_err(|error| Failure::Usage(error.to_string()))?;
+    let digest = match args.function {
+        Function::Work(algorithm) => otedama_hash::hash(algorithm, &bytes)
+            .map_err(|error| Failure::Usage(error.to_string()))?
+            .to_string(),
+        Function::Blake3 if bytes.len() > MAX_BYTES => {
+            return Err(Failure::Usage(format!("more than {MAX_BYTES} bytes")));
+        }
+        Function::Blake3 => hex::encode(&otedama_hash::blake3(&bytes)),
+    };
     writeln!(io::stdout(), "{digest}")?;
     Ok(())
 }
 
-/// Standard input without its line end; no more of it than could be a header.
-fn read_line(algorithm: Algorithm) -> Result<String, Failure> {
-    let limit = u64::try_from(2 * algorithm.spec().header_len + 16).unwrap_or(u64::MAX);
+/// Standard input without its line end; not much more of it than is taken.
+fn read_line(function: Function) -> Result<String, Failure> {
+    let most = match function {
+        Function::Work(algorithm) => algorithm.spec().header_len,
+        Function::Blake3 => MAX_BYTES,
+    };
+    let limit = u64::try_from(2 * most + 16).unwrap_or(u64::MAX);
     let mut text = String::new();
     io::stdin()
         .take(limit)

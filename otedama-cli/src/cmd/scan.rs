@@ -19,11 +19,15 @@ pub(crate) fn run(args: &ScanArgs) -> Result<(), Failure> {
     let header = Header::new(&bytes).ok_or_else(|| {
         Failure::Usage(format!("the header has {} bytes, at most {} expected", bytes.len(), Header::MAX))
     })?;
+    if args.chain.is_some() && args.algorithm != Algorithm::BLAKE3_ALEPHIUM {
+        return Err(Failure::Usage(format!("--chain goes only with {}", Algorithm::BLAKE3_ALEPHIUM)));
+    }
     let kernel = choose(args.algorithm, args.kernel.as_deref())?;
     let stop = Stop::new();
     let asked = stop.clone();
     Interrupt::install()?.on_request(move || asked.request());
-    let work = Work::new(args.algorithm, header, args.target);
+    let mut work = Work::new(args.algorithm, header, args.target);
+    work.chain = args.chain;
     let (mut scanner, _) = pages::scanner(kernel).map_err(|error| Failure::Failed(error.to_string()))?;
     let mut out = BufWriter::new(io::stdout().lock());
     for range in ascending(args.algorithm, args.start, args.count) {

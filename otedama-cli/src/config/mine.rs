@@ -49,7 +49,7 @@ pub(super) fn read(item: &Item<'_>, reader: &mut Reader) -> Option<MineConfig> {
         urls: urls.iter().filter_map(|item| reader.text(item).map(str::to_owned)).collect(),
         user: section.get("user").and_then(|item| reader.text(&item).map(str::to_owned)),
         pass: section.get("pass").and_then(|item| reader.text(&item).map(Secret::new)),
-        algorithm: section.get("algorithm").and_then(|item| reader.parsed(&item, super::algorithm)),
+        algorithm: section.get("algorithm").and_then(|item| reader.parsed(&item, super::pooled)),
         threads: section.get("threads").and_then(|item| threads(&item, reader)),
         affinity: section.get("affinity").and_then(|item| affinity(&item, reader)),
         priority: section.get("priority").and_then(|item| priority(&item, reader)),

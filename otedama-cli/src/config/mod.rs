@@ -151,5 +151,21 @@ pub(crate) fn algorithm(name: &str) -> Result<Algorithm, String> {
     })
 }
 
+/// The algorithm of this name, if its jobs are such as pools and miners here exchange.
+pub(crate) fn pooled(name: &str) -> Result<Algorithm, String> {
+    let found = algorithm(name);
+    if found.as_ref().is_ok_and(|found| found.is_bitcoin_like()) {
+        return found;
+    }
+    let known: Vec<_> =
+        AlgorithmSet::builtin().iter().filter(|known| known.is_bitcoin_like()).map(Algorithm::name).collect();
+    let why = if found.is_ok() {
+        "is hashed, scanned and measured here, but neither served nor mined on a pool"
+    } else {
+        "is no algorithm of this program"
+    };
+    Err(format!("{why}; known: {}", known.join(", ")))
+}
+
 #[cfg(test)]
 mod tests;

@@ -139,7 +139,7 @@ fn read_nodes(section: &mut Section<'_>, reader: &mut Reader) -> Vec<NodeConfig>
 fn read_coin(section: &mut Section<'_>, nodes: &[NodeConfig], reader: &mut Reader) -> Option<Coin> {
     let devnet = nodes.iter().any(|node| matches!(node, NodeConfig::Devnet { .. }));
     let (coin, algorithm) = (section.get("coin"), section.get("algorithm"));
-    let named = algorithm.as_ref().and_then(|item| reader.parsed(item, super::algorithm));
+    let named = algorithm.as_ref().and_then(|item| reader.parsed(item, super::pooled));
     match (coin, algorithm) {
         (Some(item), _) if devnet => {
             reader.rule(&item, "a devnet has no coin; write `algorithm: sha256d` or `algorithm: scrypt`");

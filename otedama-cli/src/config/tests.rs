@@ -210,6 +210,12 @@ fn a_miner_is_configured_alone() {
     assert!(Config::parse("c.yaml", "mein: {}", [], Part::Mine).is_err());
     assert!(errors("mine: { threads: 0 }").contains("at least one thread"));
     assert!(errors("mine: { algorithm: x11 }").contains("known: sha256d, scrypt"));
+    assert!(
+        errors("mine: { algorithm: blake3-decred }")
+            .contains("`blake3-decred` is hashed, scanned and measured")
+    );
+    let devnet = "nodes: [{ kind: devnet }]\nalgorithm: blake3-alephium";
+    assert!(errors(devnet).contains("neither served nor mined on a pool; known: sha256d, scrypt"));
 }
 
 #[test]

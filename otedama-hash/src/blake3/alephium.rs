@@ -1,15 +1,11 @@
 //! Alephium: BLAKE3 of BLAKE3 of a header that begins with its nonce.
 //!
 //! The nonce's low 32 bits are the sixth word of the first block, so that all blocks of a header have to be hashed for
-//! each nonce; only parts of the first block's first round are the same for all. The digest is a big-endian number: its
-//! first word decides. Whether it also names the right chain is left to the full check.
+//! each nonce. The digest is a big-endian number: its first word decides. Whether it also names the right chain is left to the full check.
 
 use otedama_core::{Algorithm, ChainIndex, Digest, Header, Target, Work};
 
-use super::lanes::{
-    self, CHUNK_END, CHUNK_START, COLUMNS, INITIAL, Lanes, ROOT, after_the_first_columns, first_half, output,
-    rounds, second_half,
-};
+use super::lanes::{self, CHUNK_END, CHUNK_START, INITIAL, Lanes, ROOT, output, rounds};
 use super::{Scanner, known, low_bits, portable, splat, words};
 #[cfg(target_arch = "x86_64")]
 use super::{x86_avx2, x86_avx512};
@@ -64,16 +60,18 @@ pub(crate) fn digest(header: &Header) -> Digest {
 /// The most blocks that a header has.
 const MAX_BLOCKS: usize = Header::MAX / 64;
 
-/// Of the nonce in the first block.
+/// Words of the nonce in the first block.
 const HIGH: usize = 4;
 const LOW: usize = 5;
 
 /// What is the same for all nonces of one work.
 pub(super) struct Prepared {
-    /// The header, of which the first `count` blocks count. There are always two at least.
-    blocks: [[u32; 16]; MAX_BLOCKS],
+    /// The blocks of the header, and behind them the one block of its hash, which gets its words last.
+    blocks: [[u32; 16]; MAX_BLOCKS + 1],
+    /// Length and flags of each.
+    kinds: [(u32, u32); MAX_BLOCKS + 1],
+    /// Blocks of the header.
     count: usize,
-    last_len: u32,
     /// The most significant 32 bits of the target.
     top: u32,
     work: Work,
@@ -84,15 +82,18 @@ impl super::Prepared for Prepared {
 
     fn new(work: &Work) -> Result<Self, ScanError> {
         let header = header(Algorithm::BLAKE3_ALEPHIUM, work)?;
-        let mut blocks = [[0; 16]; MAX_BLOCKS];
-        let mut last_len = 0;
-        for (block, bytes) in blocks.iter_mut().zip(header.chunks(64)) {
+        let count = header.len().div_ceil(64);
+        let mut blocks = [[0; 16]; MAX_BLOCKS + 1];
+        let mut kinds = [(64, 0); MAX_BLOCKS + 1];
+        for (block, (kind, bytes)) in blocks.iter_mut().zip(kinds.iter_mut().zip(header.chunks(64))) {
             *block = words(bytes);
-            last_len = u32::try_from(bytes.len()).unwrap_or(64);
+            kind.0 = u32::try_from(bytes.len()).unwrap_or(64);
         }
+        kinds[0].1 |= CHUNK_START;
+        kinds[count - 1].1 |= CHUNK_END | ROOT;
+        kinds[count] = (32, CHUNK_START | CHUNK_END | ROOT);
         let [a, b, c, d, ..] = work.target.to_be_bytes();
-        let top = u32::from_be_bytes([a, b, c, d]);
-        Ok(Self { blocks, count: header.len().div_ceil(64), last_len, top, work: work.clone() })
+        Ok(Self { blocks, kinds, count, top: u32::from_be_bytes([a, b, c, d]), work: work.clone() })
     }
 
     fn is_solution(&self, nonce: u64) -> bool {
@@ -103,49 +104,29 @@ impl super::Prepared for Prepared {
 /// The kernel on whatever vectors; see [`super::Search`].
 #[inline(always)]
 pub(super) fn search<V: Lanes>(prepared: &Prepared, first: u64, count: u32, found: &mut Vec<u64>) {
-    let blocks = prepared.blocks.map(|block| splat::<V, 16>(&block));
-    let (Some((begin, rest)), Some(last)) =
-        (blocks[..prepared.count].split_first(), prepared.count.checked_sub(2))
-    else {
-        return;
-    };
-    let mut begin = begin.map(Some);
+    let mut blocks = prepared.blocks.map(|block| splat::<V, 16>(&block));
     // The nonce is big-endian, the words of a block are little-endian.
-    begin[HIGH] = Some(V::splat(((first >> 32) as u32).swap_bytes()));
-    let mut start = lanes::start(splat(&INITIAL), [0, 0], 64, CHUNK_START);
-    first_half(&mut start, COLUMNS, [begin[0], begin[2], begin[HIGH], begin[6]]);
-    let [one, two, with_nonce, four] = COLUMNS;
-    second_half(&mut start, [one, two, four], [begin[1], begin[3], begin[7]]);
-
+    blocks[0][HIGH] = V::splat(low_bits(first >> 32).swap_bytes());
     let limit = V::splat(prepared.top);
     let mut offset = 0;
     while offset < count {
-        begin[LOW] = Some(low_bits::<V>(first, offset).swap_bytes());
-        let mut state = start;
-        second_half(&mut state, [with_nonce], [begin[LOW]]);
-        after_the_first_columns(&mut state, &begin);
-        let mut value = output(&state);
-        for (at, block) in rest.iter().enumerate() {
-            let (len, flags) = if at == last { (prepared.last_len, CHUNK_END | ROOT) } else { (64, 0) };
-            state = lanes::start(value, [0, 0], len, flags);
-            rounds(&mut state, &block.map(Some));
+        blocks[0][LOW] = V::count_from(low_bits(first).wrapping_add(offset)).swap_bytes();
+        let mut value = splat(&INITIAL);
+        // One loop over both hashes, so that there is one copy of the rounds, and it stays in the cache.
+        for at in 0..=prepared.count.min(MAX_BLOCKS) {
+            if at == prepared.count {
+                blocks[at][..8].copy_from_slice(&value);
+                value = splat(&INITIAL);
+            }
+            let (len, flags) = prepared.kinds[at];
+            let mut state = lanes::start(value, [0, 0], len, flags);
+            rounds(&mut state, &blocks[at]);
             value = output(&state);
         }
-        let [top, ..] = again(value);
-        let candidates = top.swap_bytes().at_most(limit);
+        let candidates = value[0].swap_bytes().at_most(limit);
         if candidates != 0 {
             super::Prepared::check(prepared, candidates, first + u64::from(offset), count - offset, found);
         }
         offset += V::COUNT;
     }
-}
-
-/// BLAKE3 of 32 bytes.
-#[inline(always)]
-fn again<V: Lanes>(value: [V; 8]) -> [V; 8] {
-    let [a, b, c, d, e, f, g, h] = value.map(Some);
-    let block = [a, b, c, d, e, f, g, h, None, None, None, None, None, None, None, None];
-    let mut state = lanes::start(splat(&INITIAL), [0, 0], 32, CHUNK_START | CHUNK_END | ROOT);
-    rounds(&mut state, &block);
-    output(&state)
 }

@@ -89,9 +89,9 @@ impl super::Prepared for Prepared {
 /// The kernel on whatever vectors; see [`super::Search`].
 #[inline(always)]
 pub(super) fn search<V: Lanes>(prepared: &Prepared, first: u64, count: u32, found: &mut Vec<u64>) {
-    let mut block = splat::<V, 16>(&prepared.block).map(Some);
+    let mut block = splat::<V, 16>(&prepared.block);
     // 180 bytes end within the thirteenth word.
-    block[13..].fill(None);
+    block[13..].fill(V::splat(0));
     let mut start = lanes::start(splat(&prepared.value), [0, 0], LAST_LEN, CHUNK_END | ROOT);
     first_half(&mut start, COLUMNS, [block[0], block[2], block[4], block[6]]);
     let [one, with_nonce, three, four] = COLUMNS;
@@ -100,7 +100,7 @@ pub(super) fn search<V: Lanes>(prepared: &Prepared, first: u64, count: u32, foun
     let limit = V::splat(prepared.top);
     let mut offset = 0;
     while offset < count {
-        block[3] = Some(low_bits(first, offset));
+        block[3] = V::count_from(low_bits(first).wrapping_add(offset));
         let mut state = start;
         second_half(&mut state, [with_nonce], [block[3]]);
         after_the_first_columns(&mut state, &block);

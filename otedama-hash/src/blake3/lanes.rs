@@ -37,8 +37,8 @@ pub(super) trait Lanes: Copy {
     fn at_most(self, limit: Self) -> u32;
 }
 
-/// A block, where `None` is a word that is known to be zero and costs nothing.
-pub(super) type Block<V> = [Option<V>; 16];
+/// The words of a block. Those that the compiler sees to be zero cost nothing.
+pub(super) type Block<V> = [V; 16];
 
 /// The sixteen words that a compression works on.
 pub(super) type State<V> = [V; 16];
@@ -126,7 +126,7 @@ fn diagonals<V: Lanes>(state: &mut State<V>, block: &Block<V>, round: usize) {
 pub(super) fn first_half<V: Lanes, const N: usize>(
     state: &mut State<V>,
     places: [[usize; 4]; N],
-    words: [Option<V>; N],
+    words: [V; N],
 ) {
     add_words(state, places, words);
     for [a, _, _, d] in places {
@@ -145,7 +145,7 @@ pub(super) fn first_half<V: Lanes, const N: usize>(
 pub(super) fn second_half<V: Lanes, const N: usize>(
     state: &mut State<V>,
     places: [[usize; 4]; N],
-    words: [Option<V>; N],
+    words: [V; N],
 ) {
     add_words(state, places, words);
     for [a, _, _, d] in places {
@@ -161,9 +161,9 @@ pub(super) fn second_half<V: Lanes, const N: usize>(
 
 /// The word of the block first: `b` is what is known last.
 #[inline(always)]
-fn add_words<V: Lanes, const N: usize>(state: &mut State<V>, places: [[usize; 4]; N], words: [Option<V>; N]) {
+fn add_words<V: Lanes, const N: usize>(state: &mut State<V>, places: [[usize; 4]; N], words: [V; N]) {
     for ([a, _, _, _], word) in places.into_iter().zip(words) {
-        state[a] = word.map_or(state[a], |word| state[a].add(word));
+        state[a] = state[a].add(word);
     }
     for [a, b, _, _] in places {
         state[a] = state[a].add(state[b]);
@@ -183,6 +183,6 @@ pub(super) fn compress(
     // A block has at most 64 bytes.
     let len = u32::try_from(len).unwrap_or(64);
     let mut state = start(*value, counter, len, flags);
-    rounds(&mut state, &block.map(Some));
+    rounds(&mut state, block);
     output(&state)
 }

@@ -140,9 +140,8 @@ fn splat<V: Lanes, const N: usize>(words: &[u32; N]) -> [V; N] {
     words.map(V::splat)
 }
 
-/// The low 32 bits of the nonces of a group of lanes, `offset` nonces after the first of the piece.
-#[inline(always)]
+/// The low half of a nonce.
 #[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
-fn low_bits<V: Lanes>(first: u64, offset: u32) -> V {
-    V::count_from((first as u32).wrapping_add(offset))
+const fn low_bits(nonce: u64) -> u32 {
+    nonce as u32
 }

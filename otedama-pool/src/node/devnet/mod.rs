@@ -63,6 +63,9 @@ impl Devnet {
     /// # Errors
     /// [`DevnetError`]: which says whether the configuration, the file or the machine is at fault.
     pub fn new(config: DevnetConfig) -> Result<Self, DevnetError> {
+        if !config.algorithm.is_bitcoin_like() {
+            return Err(otedama_hash::Unsupported(config.algorithm).into());
+        }
         let identity = config.identity();
         let chain = BlockTree::new(config.nbits, config.subsidy);
         let devnet = Self {
