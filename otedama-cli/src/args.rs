@@ -168,6 +168,9 @@ pub(crate) struct HashArgs {
     pub(crate) algorithm: Algorithm,
     /// The header as strict hex, or - to read it from standard input
     pub(crate) hex: String,
+    /// The key of the tables as strict hex, for randomx; at most 60 bytes
+    #[arg(long, value_name = "HEX")]
+    pub(crate) seed: Option<String>,
 }
 
 /// A range of nonces to search.

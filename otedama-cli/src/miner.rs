@@ -65,6 +65,8 @@ impl Miner {
     pub(crate) fn new(options: Options, threads: Option<usize>) -> Result<Self, Failure> {
         let failed = |error: &dyn ToString| Failure::Failed(error.to_string());
         let builder = threads.map_or_else(cpu::Builder::new, |count| cpu::Builder::new().threads(count));
+        #[cfg(feature = "randomx")]
+        let builder = builder.scanners(crate::cmd::randomx::store());
         let device = builder.build().map_err(|error| failed(&error))?;
         let client = Client::new(options);
         let shares = client.submitter();

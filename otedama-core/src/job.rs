@@ -10,7 +10,7 @@ use crate::coinbase::{CoinbaseHalves, Extranonce, merkle_root};
 use crate::hash256::Hash256;
 use crate::share::{Goals, Reject, Share, Verdict};
 use crate::target::{CompactTarget, Target};
-use crate::work::{Generation, Header, Work};
+use crate::work::{Generation, Header, Seed, Work};
 
 /// A job's number within its channel, given by whoever made the job. Stratum V1 shows it as hex.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -72,6 +72,8 @@ pub struct JobBody {
     pub origin: Origin,
     /// The height of the block, where it is known.
     pub height: Option<u64>,
+    /// The key of the tables to hash with, for algorithms that have them.
+    pub seed: Option<Seed>,
     /// Whether older jobs are worthless from now on.
     pub clean: bool,
 }
@@ -104,6 +106,8 @@ pub struct BitcoinSource {
 impl JobBody {
     /// A body from a node's template, with the network target that its nBits stand for as [`Goal::BLOCK`].
     ///
+    /// RandomX has no coin with such headers; it gets the seed of test chains.
+    ///
     /// # Errors
     /// [`CompactError`](crate::CompactError) if the nBits mean no target.
     pub fn bitcoin(
@@ -113,7 +117,9 @@ impl JobBody {
     ) -> Result<Self, crate::CompactError> {
         let goals = alloc::vec![(Goal::BLOCK, source.nbits.target()?)];
         let source = HeaderSource::Bitcoin(source);
-        Ok(Self { algorithm, source, goals, origin: Origin::Template, height: None, clean })
+        let seed = (algorithm == Algorithm::RANDOMX).then_some(Seed::DEVNET);
+        let algorithm = algorithm.over_bitcoin_header();
+        Ok(Self { algorithm, source, goals, origin: Origin::Template, height: None, seed, clean })
     }
 
     /// The same with the height of the block.
@@ -223,6 +229,7 @@ impl Job {
         let mut work = Work::new(self.algorithm(), self.header(&share)?, self.easiest_target());
         work.generation = generation;
         work.height = self.body.height;
+        work.seed = self.body.seed;
         work.rolls.version_mask = self.terms.version_mask;
         Ok(work)
     }

@@ -111,7 +111,7 @@ pub(crate) fn fits(algorithm: Algorithm, work: &Work) -> Result<(), ScanError> {
     if work.algorithm != algorithm {
         return Err(ScanError::WrongAlgorithm { scanner: algorithm, work: work.algorithm });
     }
-    let (spec, found) = (algorithm.spec(), work.header.as_bytes().len());
+    let (spec, found) = (work.algorithm.spec(), work.header.as_bytes().len());
     if (spec.header_min..=spec.header_len).contains(&found) {
         return Ok(());
     }

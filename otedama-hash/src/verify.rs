@@ -1,6 +1,6 @@
 //! Judging one share: the header, its digest, and what the digest is worth.
 
-use otedama_core::{Algorithm, Digest, Header, Job, Reject, Share, Verdict};
+use otedama_core::{Algorithm, Digest, Header, Job, Reject, Seed, Share, Verdict};
 
 use crate::error::{HashError, Unsupported};
 use crate::{scrypt, sha256d};
@@ -8,11 +8,19 @@ use crate::{scrypt, sha256d};
 /// Computes single digests of one algorithm and judges shares with them.
 ///
 /// Cheap to make and to clone; one may be used by many threads at once. A scrypt digest allocates 128 KiB while it is
-/// computed.
+/// computed. The first digest of RandomX makes its tables, 256 MiB in half a second; clones share them, so clone rather
+/// than make another one.
 #[derive(Debug, Clone)]
 pub struct Verifier {
     algorithm: Algorithm,
-    digest: DigestFn,
+    engine: Engine,
+}
+
+#[derive(Debug, Clone)]
+enum Engine {
+    Plain(DigestFn),
+    #[cfg(feature = "randomx")]
+    RandomX(crate::randomx::Verifier),
 }
 
 type DigestFn = fn(&Header) -> Digest;
@@ -26,9 +34,13 @@ impl Verifier {
     /// # Errors
     /// [`Unsupported`] if there is no code for it.
     pub fn new(algorithm: Algorithm) -> Result<Self, Unsupported> {
+        #[cfg(feature = "randomx")]
+        if algorithm == Algorithm::RANDOMX {
+            return Ok(Self { algorithm, engine: Engine::RandomX(crate::randomx::Verifier::new()) });
+        }
         let known = DIGESTS.iter().find(|(known, _)| *known == algorithm);
         let (_, digest) = known.ok_or(Unsupported(algorithm))?;
-        Ok(Self { algorithm, digest: *digest })
+        Ok(Self { algorithm, engine: Engine::Plain(*digest) })
     }
 
     /// What it computes.
@@ -38,9 +50,19 @@ impl Verifier {
     }
 
     /// The digest of the header's bytes as they are, also where they are not as many as the algorithm's headers have.
+    /// For RandomX with the seed of test chains; the verifier of the module `randomx` takes any.
     #[must_use]
     pub fn digest(&self, header: &Header) -> Digest {
-        (self.digest)(header)
+        self.digest_for(Seed::DEVNET, header)
+    }
+
+    /// Ends the process where there is no memory, as every other allocation does.
+    fn digest_for(&self, seed: Seed, header: &Header) -> Digest {
+        match &self.engine {
+            Engine::Plain(digest) => digest(header),
+            #[cfg(feature = "randomx")]
+            Engine::RandomX(verifier) => verifier.prepared_digest(&seed, header.as_bytes()),
+        }
     }
 
     /// Rebuilds the header that the share claims, hashes it, and says which of the job's goals it meets.
@@ -55,7 +77,7 @@ impl Verifier {
             return Err(Reject::UnknownJob);
         }
         let header = job.header(share)?;
-        job.judge(self.digest(&header))
+        job.judge(self.digest_for(job.body().seed.unwrap_or(Seed::DEVNET), &header))
     }
 }
 
@@ -64,6 +86,10 @@ impl Verifier {
 /// # Errors
 /// [`HashError`] if there is no code for the algorithm or the bytes are not as many as its headers have.
 pub fn hash(algorithm: Algorithm, header: &[u8]) -> Result<Digest, HashError> {
+    // A digest without a seed means nothing.
+    if algorithm == Algorithm::RANDOMX {
+        return Err(Unsupported(algorithm).into());
+    }
     let verifier = Verifier::new(algorithm)?;
     let wrong = HashError::Length { expected: algorithm.spec().header_len, found: header.len() };
     if header.len() != algorithm.spec().header_len {

@@ -10,6 +10,14 @@ use crate::failure::Failure;
 pub(crate) fn run(args: &HashArgs) -> Result<(), Failure> {
     let text = if args.hex == "-" { read_line(args.algorithm)? } else { args.hex.clone() };
     let bytes = hex::decode(text.as_bytes()).map_err(|error| Failure::Usage(error.to_string()))?;
+    #[cfg(feature = "randomx")]
+    if args.algorithm == Algorithm::RANDOMX {
+        let missing = || Failure::Usage("randomx needs --seed, the key of its tables as hex".into());
+        return super::randomx::hash(&bytes, args.seed.as_deref().ok_or_else(missing)?);
+    }
+    if args.seed.is_some() {
+        return Err(Failure::Usage(format!("--seed: {} has no tables", args.algorithm)));
+    }
     let digest =
         otedama_hash::hash(args.algorithm, &bytes).map_err(|error| Failure::Usage(error.to_string()))?;
     writeln!(io::stdout(), "{digest}")?;

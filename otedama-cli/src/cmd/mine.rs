@@ -60,7 +60,8 @@ impl Plan {
         }
         let missing = || Failure::Usage("no user: say --user, or mine.user in the configuration".into());
         let user = args.user.clone().or(user).ok_or_else(missing)?;
-        let mut login = Login::new(args.algorithm.or(algorithm).unwrap_or(Algorithm::SHA256D), user);
+        let algorithm = args.algorithm.or(algorithm).unwrap_or(Algorithm::SHA256D);
+        let mut login = Login::new(algorithm, user);
         if let Some(pass) = args.pass.as_deref().or(pass.as_ref().map(|pass| pass.reveal())) {
             login = login.password(pass);
         }
