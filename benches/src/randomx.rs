@@ -17,8 +17,11 @@ use crate::measure::{Comparison, ROUNDS, Task, compare, median, threads};
 use crate::program::{Failure, Measured};
 use crate::results::{Row, quantity};
 
-/// The rows, and what measures each.
-pub const ROWS: [(&str, fn() -> Measured); 4] = [
+/// A row by name, and what measures it.
+pub type Named = (&'static str, fn() -> Measured);
+
+/// The rows.
+pub const ROWS: [Named; 4] = [
     ("randomx-fast", fast),
     ("randomx-thp", transparent),
     ("randomx-light", light),
@@ -31,7 +34,7 @@ const DATASET: u64 = 2200 << 20;
 /// Items that a thread fills at once.
 const PART: u32 = 1 << 14;
 /// Parts of a dataset that are filled to measure how long it takes.
-const PARTS: usize = 16;
+const PARTS: usize = 32;
 const SEED: Seed = Seed([7; 32]);
 
 fn fast() -> Measured {

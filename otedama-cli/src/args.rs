@@ -176,6 +176,9 @@ pub(crate) struct HashArgs {
     pub(crate) function: Function,
     /// The header as strict hex, or - to read it from standard input
     pub(crate) hex: String,
+    /// The key of the tables as strict hex, for randomx; at most 60 bytes
+    #[arg(long, value_name = "HEX")]
+    pub(crate) seed: Option<String>,
 }
 
 /// What can be computed of some bytes.

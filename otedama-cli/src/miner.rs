@@ -124,6 +124,10 @@ impl Processor {
         let Self { threads, affinity, priority } = self;
         let mut builder =
             cpu::Builder::new().priority(priority).calibration(cache::calibration()).on_report(say);
+        #[cfg(feature = "randomx")]
+        {
+            builder = builder.scanners(crate::cmd::randomx::store());
+        }
         if let Some(threads) = threads {
             builder = builder.threads(threads);
         }

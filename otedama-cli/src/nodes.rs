@@ -59,7 +59,11 @@ fn devnet(algorithm: Algorithm, nbits: CompactTarget, file: &Path) -> Result<Dev
 
 /// A difficulty of the right order for one thread of a usual machine.
 fn default_nbits(algorithm: Algorithm) -> CompactTarget {
-    let hashes = if algorithm == Algorithm::SCRYPT { 1 << 15 } else { 1 << 23 };
+    let hashes = match algorithm.name() {
+        "randomx" => 1 << 7,
+        "scrypt" => 1 << 15,
+        _ => 1 << 23,
+    };
     Target::from_weight(Weight::new(hashes)).unwrap_or(Target::MAX).to_compact()
 }
 

@@ -52,6 +52,25 @@ fn hash_prints_the_digest_as_written() {
     done(&run(&["hash", "scrypt", litecoin]), digest);
 }
 
+/// The first vector of the reference library, a block of Monero, and what is refused.
+#[cfg(feature = "randomx")]
+#[test]
+fn hash_computes_randomx_for_a_seed() {
+    let (key, input) = ("74657374206b657920303030", "5468697320697320612074657374");
+    let digest = "639183aae1bf4c9a35884cb46b09cad9175f04efd7684e7262a0ac1c2f0b4e3f\n";
+    done(&run(&["hash", "randomx", input, "--seed", key]), digest);
+    done(&run_with_input(&["hash", "randomx", "-", "--seed", key], &format!("{input}\n")), digest);
+    refused(&run(&["hash", "randomx", input]), 2, "randomx needs --seed");
+    refused(&run(&["hash", "randomx", input, "--seed", "0"]), 2, "--seed");
+    refused(&run(&["hash", "randomx", input, "--seed", &"00".repeat(61)]), 2, "at most 60 bytes, not 61");
+    refused(
+        &run(&["hash", "randomx", &"00".repeat(129), "--seed", key]),
+        2,
+        "at most 128 bytes are hashed, not 129",
+    );
+    refused(&run(&["hash", "sha256d", GENESIS, "--seed", key]), 2, "sha256d has no tables");
+}
+
 #[test]
 fn hash_takes_strict_hex_of_one_header_only() {
     for (hex, why) in [
@@ -67,7 +86,7 @@ fn hash_takes_strict_hex_of_one_header_only() {
     }
     refused(&run_with_input(&["hash", "sha256d", "-"], &format!("{GENESIS}\n\n")), 2, "odd length");
     refused(&run_with_input(&["hash", "sha256d", "-"], &"0".repeat(1 << 20)), 2, "80 bytes, not 88");
-    refused(&run(&["hash", "x11", GENESIS]), 2, "known: sha256d, scrypt");
+    refused(&run(&["hash", "x11", GENESIS]), 2, "known: sha256d, scrypt, randomx");
 }
 
 #[test]
@@ -209,9 +228,10 @@ fn bench_without_an_algorithm_measures_all() {
     let bench = run(&["bench", "--threads", "1", "--seconds", "1"]);
     let mut names: Vec<_> = bench.stdout.lines().map(|line| line.split(' ').next().unwrap()).collect();
     names.dedup();
-    let expected = ["sha256d", "scrypt", "blake3-decred", "blake3-alephium"];
-    assert_eq!((bench.code, &names[..4]), (Some(0), &expected[..]), "{}", bench.stderr);
-    for name in expected {
+    let kernels = ["sha256d", "scrypt", "blake3-decred", "blake3-alephium"];
+    let tables = if cfg!(feature = "randomx") { &["randomx"][..] } else { &[] };
+    assert_eq!((bench.code, names), (Some(0), [&kernels[..], tables].concat()), "{}", bench.stderr);
+    for name in kernels {
         let name = format!("{name} ");
         let fastest =
             bench.stdout.lines().filter(|line| line.starts_with(&name) && line.contains(", the fastest"));

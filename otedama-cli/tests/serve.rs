@@ -124,6 +124,33 @@ fn pools_of_one_process_keep_to_themselves() {
     }
 }
 
+/// The test chain, the pool and the miner agree on RandomX over Bitcoin's header.
+#[cfg(feature = "randomx")]
+#[test]
+fn randomx_is_mined_on_a_test_chain() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "")
+        .replace("sha256d", "randomx")
+        .replace("1f00ffff", "203fffff")
+        .replace("start: 0.000001", "start: 2");
+    let pool = Process::serve(&config, 2);
+    let url = format!("stratum+tcp://{}", pool.addresses()[0]);
+    let user = format!("{MINER}.rig");
+    let mine =
+        ["mine", "--url", &url, "--user", &user, "--algorithm", "randomx", "--threads", "1", "--time", "15"];
+    let mine = run(&[&mine[..], &["--json"]].concat());
+    assert_eq!(mine.code, Some(0), "{}", mine.stderr);
+    let line: Value = serde_json::from_str(&mine.stdout).unwrap();
+    assert!(line["accepted"].as_u64().unwrap() > 0, "{line} {}", mine.stderr);
+    assert_eq!(line["rejected"].as_u64(), Some(0), "{}", mine.stderr);
+    pool.wait_for_log("state=Confirmed", 1);
+    pool.signal("TERM");
+    let pool = pool.ended();
+    assert_eq!(pool.code, Some(130), "{}", pool.stderr);
+    let books = Books::read(&folder.path().join("new/folder/pool.db"), "p");
+    assert!(!books.shares.is_empty() && !books.confirmed().is_empty(), "{}", pool.stderr);
+}
+
 #[test]
 fn what_is_in_use_is_refused() {
     let folder = tempfile::tempdir().unwrap();

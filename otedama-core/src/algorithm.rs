@@ -117,6 +117,8 @@ static RANDOMX: AlgorithmSpec = AlgorithmSpec::bitcoin_like("randomx", Target::M
     ByteOrder::Little,
 );
 
+static RANDOMX_BITCOIN: AlgorithmSpec = AlgorithmSpec::bitcoin_like("randomx", Target::MAX);
+
 impl Algorithm {
     /// SHA-256 applied twice to an 80-byte header (Bitcoin). Difficulty 1 is `00000000ffff` and zeros.
     pub const SHA256D: Self = Self(&SHA256D);
@@ -138,6 +140,13 @@ impl Algorithm {
     #[must_use]
     pub const fn new(spec: &'static AlgorithmSpec) -> Self {
         Self(spec)
+    }
+
+    /// The same function over Bitcoin's header of 80 bytes, whose nonce comes last: what test chains mine. Most
+    /// functions have no other.
+    #[must_use]
+    pub fn over_bitcoin_header(self) -> Self {
+        if self == Self::RANDOMX { Self(&RANDOMX_BITCOIN) } else { self }
     }
 
     /// All that is fixed about it.
@@ -350,6 +359,19 @@ mod tests {
             assert!(
                 spec.shortest_header <= spec.header_len && spec.header_len <= crate::Header::MAX,
                 "{algorithm}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_function_takes_the_header_of_bitcoin() {
+        for algorithm in AlgorithmSet::builtin().iter() {
+            let over = algorithm.over_bitcoin_header();
+            assert_eq!(over, algorithm, "the same function");
+            let spec = over.spec();
+            assert_eq!(
+                (spec.shortest_header, spec.header_len, spec.nonce_offset, spec.nonce_len),
+                (80, 80, 76, 4)
             );
         }
     }

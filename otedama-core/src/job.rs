@@ -11,7 +11,7 @@ use crate::hash256::Hash256;
 use crate::share::{Goals, Reject, Share, Verdict};
 use crate::target::{CompactTarget, Target};
 use crate::weight::Weight;
-use crate::work::{Generation, Header, Work};
+use crate::work::{Generation, Header, Seed, Work};
 
 /// A job's number within its channel, given by whoever made the job. Stratum V1 shows it as hex.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -73,6 +73,8 @@ pub struct JobBody {
     pub origin: Origin,
     /// The height of the block, where it is known.
     pub height: Option<u64>,
+    /// The key of the tables to hash with, for algorithms that have them.
+    pub seed: Option<Seed>,
     /// Whether older jobs are worthless from now on.
     pub clean: bool,
 }
@@ -105,6 +107,8 @@ pub struct BitcoinSource {
 impl JobBody {
     /// A body from a node's template, with the network target that its nBits stand for as [`Goal::BLOCK`].
     ///
+    /// RandomX has no coin with such headers; it gets the seed of test chains.
+    ///
     /// # Errors
     /// [`CompactError`](crate::CompactError) if the nBits mean no target.
     pub fn bitcoin(
@@ -114,7 +118,9 @@ impl JobBody {
     ) -> Result<Self, crate::CompactError> {
         let goals = alloc::vec![(Goal::BLOCK, source.nbits.target()?)];
         let source = HeaderSource::Bitcoin(source);
-        Ok(Self { algorithm, source, goals, origin: Origin::Template, height: None, clean })
+        let seed = (algorithm == Algorithm::RANDOMX).then_some(Seed::DEVNET);
+        let algorithm = algorithm.over_bitcoin_header();
+        Ok(Self { algorithm, source, goals, origin: Origin::Template, height: None, seed, clean })
     }
 
     /// The same with the height of the block.
@@ -248,6 +254,7 @@ impl Job {
         let mut work = Work::new(self.algorithm(), self.header(&share)?, self.easiest_target());
         work.generation = generation;
         work.height = self.body.height;
+        work.seed = self.body.seed;
         work.rolls.version_mask = self.terms.version_mask;
         Ok(work)
     }

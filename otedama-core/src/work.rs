@@ -88,6 +88,11 @@ pub struct Generation(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Seed(pub [u8; 32]);
 
+impl Seed {
+    /// That of test chains with Bitcoin's header, which never change it.
+    pub const DEVNET: Self = Self(*b"otedama devnet: one seed for all");
+}
+
 /// A stretch of search space as a device sees it: bytes with a hole for the nonce, and what to look for.
 ///
 /// A device never sees a [`Job`](crate::Job). The whole nonce range of this header belongs to the receiver, as does

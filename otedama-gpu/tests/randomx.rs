@@ -3,15 +3,19 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 #![cfg(feature = "randomx")]
 
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use otedama_core::{Algorithm, Header, Seed, Target, Work};
+use otedama_core::{
+    Algorithm, BitcoinSource, ChannelId, CoinbaseHalves, CompactTarget, Extranonce, Hash256, Header, Job,
+    JobBody, JobId, Seed, Target, Terms, Work,
+};
 use otedama_gpu::cpu::{self, Scanners as _};
 use otedama_gpu::randomx::{Event, Mode, Store};
-use otedama_gpu::{Device as _, DeviceKind};
+use otedama_gpu::{Device as _, DeviceKind, Rig};
 use otedama_hash::randomx::{Provider as _, Tables};
-use otedama_hash::{NonceRange, Stop};
+use otedama_hash::{NonceRange, Stop, Verifier};
 
 /// Far more than anything here takes; only a defect waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,7 +24,7 @@ fn work(seed: Seed) -> Work {
     Work::new(Algorithm::RANDOMX, Header::new(&[5; 76]).unwrap(), Target::MAX).with_seed(seed)
 }
 
-fn light(store: &Store, seed: Seed) -> std::sync::Arc<otedama_hash::randomx::Cache> {
+fn light(store: &Store, seed: Seed) -> Arc<otedama_hash::randomx::Cache> {
     match store.tables(&seed, &Stop::new()).unwrap().unwrap() {
         Tables::Light(cache) => cache,
         Tables::Fast(_) => unreachable!("only light tables were asked for"),
@@ -53,6 +57,48 @@ fn a_processor_mines_with_tables_that_its_threads_share() {
     assert_eq!(store.seeds(), [seed]);
 }
 
+/// A test chain's job, whose header is Bitcoin's.
+fn job(id: u32, share_target: Target) -> Job {
+    let source = BitcoinSource {
+        version: 0x2000_0000,
+        previous: Hash256::ZERO,
+        coinbase: CoinbaseHalves { prefix: Box::new(id.to_le_bytes()), suffix: Box::new([2]) },
+        merkle_path: Box::new([]),
+        nbits: CompactTarget::from_bits(0x1d00_ffff),
+        ntime: 1_700_000_000,
+    };
+    let body = Arc::new(JobBody::bitcoin(Algorithm::RANDOMX, source, true).unwrap());
+    let terms = Terms {
+        channel: ChannelId(0),
+        id: JobId(id),
+        share_target,
+        extranonce_prefix: Extranonce::EMPTY,
+        extranonce2_len: 4,
+        version_mask: 0,
+    };
+    Job::new(body, terms)
+}
+
+#[test]
+fn a_rig_mines_the_jobs_of_a_test_chain() {
+    let store = Store::builder().light(Seed::DEVNET).build();
+    let cpu = cpu::Builder::new().threads(2).scanners(store).build().unwrap();
+    let (send, shares) = mpsc::channel();
+    let rig = Rig::start(vec![Box::new(cpu)], move |share| drop(send.send(share))).unwrap();
+    let verifier = Verifier::new(Algorithm::RANDOMX).unwrap();
+    let half = Target::from_hex_be(&format!("7f{}", "f".repeat(62))).unwrap();
+    for id in 1..=2 {
+        let job = job(id, half);
+        rig.assign(job.clone());
+        for share in shares.iter().filter(|share| share.job == JobId(id)).take(3) {
+            verifier.verify(&job, &share).unwrap();
+        }
+    }
+    rig.pause();
+    let stats = rig.stats();
+    assert_eq!(stats.devices[0].invalid, 0, "{:?}", stats.devices[0]);
+}
+
 #[test]
 fn the_next_seed_is_made_ahead_and_the_old_one_is_given_up() {
     let store = Store::builder().mode(Mode::Light).build();
@@ -64,12 +110,12 @@ fn the_next_seed_is_made_ahead_and_the_old_one_is_given_up() {
     }
     store.expect(&next);
     assert!(store.seeds().contains(&next));
-    assert_eq!(std::sync::Arc::strong_count(&old_cache), 2, "held here and in the store");
+    assert_eq!(Arc::strong_count(&old_cache), 2, "held here and in the store");
     let begin = Instant::now();
     light(&store, next);
     assert!(begin.elapsed() < Duration::from_millis(100), "it was there: {:?}", begin.elapsed());
     assert_eq!(store.seeds(), [next]);
-    assert_eq!(std::sync::Arc::strong_count(&old_cache), 1, "given up");
+    assert_eq!(Arc::strong_count(&old_cache), 1, "given up");
     light(&store, other);
     assert_eq!(store.seeds(), [other]);
 }

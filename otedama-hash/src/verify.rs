@@ -1,6 +1,6 @@
 //! Judging one share: the header, its digest, and what the digest is worth.
 
-use otedama_core::{Algorithm, Claim, Digest, Header, Job, Reject, Share, Verdict};
+use otedama_core::{Algorithm, Claim, Digest, Header, Job, Reject, Seed, Share, Verdict};
 
 use crate::error::{HashError, Unsupported};
 use crate::{blake3, claims, scrypt, sha256d};
@@ -8,11 +8,19 @@ use crate::{blake3, claims, scrypt, sha256d};
 /// Computes single digests of one algorithm and judges shares with them.
 ///
 /// Cheap to make and to clone; one may be used by many threads at once. A scrypt digest works in 128 KiB of the
-/// thread's stack and allocates nothing.
+/// thread's stack and allocates nothing. The first digest of RandomX makes its tables, 256 MiB in half a second; clones
+/// share them, so clone rather than make another one.
 #[derive(Debug, Clone)]
 pub struct Verifier {
     algorithm: Algorithm,
-    digest: DigestFn,
+    engine: Engine,
+}
+
+#[derive(Debug, Clone)]
+enum Engine {
+    Plain(DigestFn),
+    #[cfg(feature = "randomx")]
+    RandomX(crate::randomx::Verifier),
 }
 
 type DigestFn = fn(&Header) -> Digest;
@@ -30,9 +38,13 @@ impl Verifier {
     /// # Errors
     /// [`Unsupported`] if there is no code for it.
     pub fn new(algorithm: Algorithm) -> Result<Self, Unsupported> {
+        #[cfg(feature = "randomx")]
+        if algorithm == Algorithm::RANDOMX {
+            return Ok(Self { algorithm, engine: Engine::RandomX(crate::randomx::Verifier::new()) });
+        }
         let known = DIGESTS.iter().find(|(known, _)| *known == algorithm);
         let (_, digest) = known.ok_or(Unsupported(algorithm))?;
-        Ok(Self { algorithm, digest: *digest })
+        Ok(Self { algorithm, engine: Engine::Plain(*digest) })
     }
 
     /// What it computes.
@@ -42,9 +54,19 @@ impl Verifier {
     }
 
     /// The digest of the header's bytes as they are, also where they are not as many as the algorithm's headers have.
+    /// For RandomX with the seed of test chains; the verifier of the module `randomx` takes any.
     #[must_use]
     pub fn digest(&self, header: &Header) -> Digest {
-        (self.digest)(header)
+        self.digest_for(Seed::DEVNET, header)
+    }
+
+    /// Ends the process where there is no memory, as every other allocation does.
+    fn digest_for(&self, seed: Seed, header: &Header) -> Digest {
+        match &self.engine {
+            Engine::Plain(digest) => digest(header),
+            #[cfg(feature = "randomx")]
+            Engine::RandomX(verifier) => verifier.prepared_digest(&seed, header.as_bytes()),
+        }
     }
 
     /// The digests of the claims' headers, in their order.
@@ -56,7 +78,8 @@ impl Verifier {
         if self.algorithm == Algorithm::SHA256D {
             return claims::sha256d(&claims.into_iter().collect::<Vec<_>>());
         }
-        claims.into_iter().map(|claim| self.digest(&claim.header())).collect()
+        let seed = |claim: &Claim| claim.job().body().seed.unwrap_or(Seed::DEVNET);
+        claims.into_iter().map(|claim| self.digest_for(seed(claim), &claim.header())).collect()
     }
 
     /// Rebuilds the header that the share claims, hashes it, and says which of the job's goals it meets.
@@ -71,7 +94,7 @@ impl Verifier {
             return Err(Reject::UnknownJob);
         }
         let header = job.header(share)?;
-        job.judge(self.digest(&header))
+        job.judge(self.digest_for(job.body().seed.unwrap_or(Seed::DEVNET), &header))
     }
 }
 
@@ -80,6 +103,10 @@ impl Verifier {
 /// # Errors
 /// [`HashError`] if there is no code for the algorithm or the bytes are not as many as its headers have.
 pub fn hash(algorithm: Algorithm, header: &[u8]) -> Result<Digest, HashError> {
+    // A digest without a seed means nothing.
+    if algorithm == Algorithm::RANDOMX {
+        return Err(Unsupported(algorithm).into());
+    }
     let verifier = Verifier::new(algorithm)?;
     HashError::check_length(algorithm, header.len())?;
     let too_long = HashError::Length { expected: Header::MAX, found: header.len() };

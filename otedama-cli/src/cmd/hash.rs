@@ -2,6 +2,8 @@
 
 use std::io::{self, Read as _, Write as _};
 
+#[cfg(feature = "randomx")]
+use otedama_core::Algorithm;
 use otedama_core::hex;
 
 use crate::args::{Function, HashArgs};
@@ -13,6 +15,14 @@ const MAX_BYTES: usize = 16 << 20;
 pub(crate) fn run(args: &HashArgs) -> Result<(), Failure> {
     let text = if args.hex == "-" { read_line(args.function)? } else { args.hex.clone() };
     let bytes = hex::decode(text.as_bytes()).map_err(|error| Failure::Usage(error.to_string()))?;
+    #[cfg(feature = "randomx")]
+    if matches!(args.function, Function::Work(algorithm) if algorithm == Algorithm::RANDOMX) {
+        let missing = || Failure::Usage("randomx needs --seed, the key of its tables as hex".into());
+        return super::randomx::hash(&bytes, args.seed.as_deref().ok_or_else(missing)?);
+    }
+    if args.seed.is_some() {
+        return Err(Failure::Usage("--seed: only randomx has tables".into()));
+    }
     let digest = match args.function {
         Function::Work(algorithm) => otedama_hash::hash(algorithm, &bytes)
             .map_err(|error| Failure::Usage(error.to_string()))?

@@ -13,6 +13,8 @@ pub(crate) mod hash;
 #[cfg(feature = "sqlite")]
 pub(crate) mod migrate;
 pub(crate) mod mine;
+#[cfg(feature = "randomx")]
+pub(crate) mod randomx;
 #[cfg(feature = "sqlite")]
 pub(crate) mod restore;
 pub(crate) mod scan;

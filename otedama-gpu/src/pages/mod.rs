@@ -105,8 +105,8 @@ pub fn peak_memory() -> Option<u64> {
 }
 
 /// What memory lies in that somebody else allocated; small pages where the system does not say.
-#[cfg(feature = "randomx")]
-pub(crate) fn of(address: usize, len: usize) -> Backing {
+#[must_use]
+pub fn of(address: usize, len: usize) -> Backing {
     state::backing(&std::fs::read_to_string("/proc/self/smaps").unwrap_or_default(), address, len)
 }
 

@@ -85,7 +85,7 @@ fn attempt(builder: &Builder, task: Task) -> std::result::Result<Result, RandomX
     };
     let light = Tables::Light(Arc::clone(&cache));
     let wanted = Dataset::bytes().saturating_mul(builder.nodes.len() as u64);
-    let made = if builder.mode == Mode::Light {
+    let made = if builder.mode == Mode::Light || builder.light.contains(&seed) {
         Made::Light(cache)
     } else if has_memory(wanted.saturating_add(SPARE), &retired, now) {
         let mut datasets = fill(builder, seed, &cache, &cancel)?.into_iter();

@@ -65,6 +65,7 @@ pub struct Ready {
 /// A store that is being configured.
 pub struct Builder {
     pub(super) mode: Mode,
+    pub(super) light: Vec<Seed>,
     pub(super) threads: usize,
     pub(super) nodes: Vec<Vec<usize>>,
     pub(super) on_event: Box<dyn Fn(&Event) + Send + Sync>,
@@ -114,6 +115,13 @@ impl Builder {
         Self { mode, ..self }
     }
 
+    /// The small ones for this seed, whatever the mode: for test chains, which are not worth the making of large ones.
+    #[must_use]
+    pub fn light(mut self, seed: Seed) -> Self {
+        self.light.push(seed);
+        self
+    }
+
     /// How many threads make tables, those of all nodes together; one for each logical CPU if not said.
     #[must_use]
     pub fn threads(self, threads: usize) -> Self {
@@ -144,7 +152,13 @@ impl Builder {
 impl Default for Builder {
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Self { mode: Mode::Auto, threads, nodes: topology::nodes(), on_event: Box::new(|_| ()) }
+        Self {
+            mode: Mode::Auto,
+            light: Vec::new(),
+            threads,
+            nodes: topology::nodes(),
+            on_event: Box::new(|_| ()),
+        }
     }
 }
 

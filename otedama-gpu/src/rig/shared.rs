@@ -32,6 +32,8 @@ pub(super) struct State {
     /// The longest time from the assignment to a scanner's first slice of it.
     pub(super) slowest_switch: Duration,
     closing: bool,
+    /// Kept from job to job: one of RandomX has tables.
+    verifier: Option<Verifier>,
 }
 
 /// A job that is being worked on.
@@ -77,6 +79,7 @@ impl Shared {
             space: None,
             slowest_switch: Duration::ZERO,
             closing: false,
+            verifier: None,
         };
         Self {
             clock: Instant::now(),
@@ -202,7 +205,9 @@ impl State {
         let space = self.space.take();
         self.space =
             Some(space.map_or_else(|| Space::new(job.clone()), |space| space.followed_by(job.clone())));
-        let verifier = Verifier::new(job.algorithm()).ok();
+        let kept = self.verifier.take().filter(|verifier| verifier.algorithm() == job.algorithm());
+        self.verifier = kept.or_else(|| Verifier::new(job.algorithm()).ok());
+        let verifier = self.verifier.clone();
         let assignment = Assignment { job, generation, stop: Stop::new(), since, verifier };
         self.assignment = Some(Arc::new(assignment));
     }

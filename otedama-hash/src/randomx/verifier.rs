@@ -87,6 +87,16 @@ impl Verifier {
         Ok(digest)
     }
 
+    /// The same, making the tables if they are not there. A lack of memory ends the process.
+    pub(crate) fn prepared_digest(&self, seed: &Seed, header: &[u8]) -> Digest {
+        let digest = || match self.digest(seed, header) {
+            Err(RandomXError::NotPrepared(_)) => self.prepare(seed).and_then(|()| self.digest(seed, header)),
+            other => other,
+        };
+        digest()
+            .unwrap_or_else(|_| std::alloc::handle_alloc_error(std::alloc::Layout::new::<[u8; 1 << 28]>()))
+    }
+
     fn find(&self, seed: &Seed) -> Option<Arc<Entry>> {
         let seeds = self.0.seeds.read().unwrap_or_else(PoisonError::into_inner);
         seeds.iter().find(|entry| entry.seed == *seed).cloned()
