@@ -111,11 +111,9 @@ static BLAKE3_ALEPHIUM: AlgorithmSpec = AlgorithmSpec::bitcoin_like(
 .with_order(DigestOrder::Big);
 /// The hashing blob of Monero: major and minor version and a timestamp of five bytes, the id of the block before, the
 /// nonce, the root of the transactions, and their number in one to nine bytes.
-static RANDOMX: AlgorithmSpec = AlgorithmSpec::bitcoin_like("randomx", Target::MAX).with_header(43, 128).with_nonce(
-    39,
-    4,
-    ByteOrder::Little,
-);
+static RANDOMX: AlgorithmSpec = AlgorithmSpec::bitcoin_like("randomx", Target::MAX)
+    .with_header(43, 128)
+    .with_nonce(39, 4, ByteOrder::Little);
 
 static RANDOMX_BITCOIN: AlgorithmSpec = AlgorithmSpec::bitcoin_like("randomx", Target::MAX);
 
