@@ -77,7 +77,8 @@ fn every_kernel_at_the_edges() {
     let wide = 1 << 32;
     for kernel in kernels() {
         let few = most(kernel.algorithm()).min(9);
-        for target in [Target::ZERO, Target::MAX, one_in(1), one_in(8)] {
+        let targets = [one_in(1), Target::ZERO, Target::MAX, one_in(8)];
+        for target in targets.into_iter().take(if cfg!(miri) { 1 } else { targets.len() }) {
             let work = work(kernel.algorithm(), [0x5a; 80], target);
             let starts = [wide - few / 2, 0, 1, wide - 1, wide, wide + 3];
             for start in starts.into_iter().take(if cfg!(miri) { 1 } else { starts.len() }) {
