@@ -84,7 +84,8 @@ fn every_kernel_at_the_edges() {
         let wide = 1 << 32;
         let last = kernel.algorithm().max_nonce();
         let few = most(kernel.algorithm()).min(9);
-        for target in [Target::ZERO, Target::MAX, one_in(1), one_in(8)] {
+        let targets = [one_in(1), Target::ZERO, Target::MAX, one_in(8)];
+        for target in targets.into_iter().take(if cfg!(miri) { 1 } else { targets.len() }) {
             let work = work(kernel.algorithm(), header(kernel.algorithm(), 0x5a), target);
             let starts = [wide - few / 2, 0, 1, wide - 1, wide, wide + 3, last, last - few / 2];
             for start in starts.into_iter().take(if cfg!(miri) { 1 } else { starts.len() }) {

@@ -124,9 +124,9 @@ impl Job {
     fn first_hash(&self, sha: Sha, first: u32) -> (Quads, Quads) {
         let nonces = sha.quad([0, 1, 2, 3].map(|lane| first.wrapping_add(lane).swap_bytes()));
         let mut states = States { abef: self.with_nonces(sha, nonces), cdgh: [self.cdgh; STREAMS] };
-        states.rounds(sha, 4, [sha.quad([PAD, 0, 0, 0]); STREAMS]);
-        states.rounds(sha, 8, [sha.quad([0; 4]); STREAMS]);
-        states.rounds(sha, 12, [sha.quad([0, 0, 0, HEADER_BITS]); STREAMS]);
+        states.same(sha, 4, [PAD, 0, 0, 0]);
+        states.same(sha, 8, [0; 4]);
+        states.same(sha, 12, [0, 0, 0, HEADER_BITS]);
 
         let mut w0 = self.first_words(nonces);
         states.rounds(sha, 16, w0);
@@ -135,9 +135,8 @@ impl Job {
         let mut w2 = each(|at| w1[at].shifted(w0[at]).second(w1[at]));
         states.rounds(sha, 24, w2);
         let mut w3 = each(|at| w2[at].shifted(w1[at]).add(self.w28).second(w2[at]));
-        states.rounds(sha, 28, w3);
-        states.sixteen(sha, 32, [&mut w0, &mut w1, &mut w2, &mut w3]);
-        states.sixteen(sha, 48, [&mut w0, &mut w1, &mut w2, &mut w3]);
+        states.rounds_to_59(sha, [&mut w0, &mut w1, &mut w2, &mut w3]);
+        states.rounds(sha, 60, w3);
 
         let abef = each(|at| states.abef[at].add(self.midstate_abef));
         let cdgh = each(|at| states.cdgh[at].add(self.midstate_cdgh));
@@ -187,8 +186,8 @@ fn last_words(sha: Sha, front: Quads, back: Quads) -> [u32; STREAMS] {
     let (end, bits) = (sha.quad([PAD, 0, 0, 0]), sha.quad([0, 0, 0, DIGEST_BITS]));
     states.rounds(sha, 0, w0);
     states.rounds(sha, 4, w1);
-    states.rounds(sha, 8, [end; STREAMS]);
-    states.rounds(sha, 12, [bits; STREAMS]);
+    states.same(sha, 8, [PAD, 0, 0, 0]);
+    states.same(sha, 12, [0, 0, 0, DIGEST_BITS]);
 
     w0 = each(|at| w0[at].first(w1[at]).second(bits));
     states.rounds(sha, 16, w0);
@@ -197,15 +196,7 @@ fn last_words(sha: Sha, front: Quads, back: Quads) -> [u32; STREAMS] {
     let mut w2 = each(|at| end.add(w1[at].shifted(w0[at])).second(w1[at]));
     states.rounds(sha, 24, w2);
     let mut w3 = each(|at| bits.first(w0[at]).add(w2[at].shifted(w1[at])).second(w2[at]));
-    states.rounds(sha, 28, w3);
-    states.sixteen(sha, 32, [&mut w0, &mut w1, &mut w2, &mut w3]);
-    next(&mut w0, &w1, &w2, &w3);
-    states.rounds(sha, 48, w0);
-    next(&mut w1, &w2, &w3, &w0);
-    states.rounds(sha, 52, w1);
-    next(&mut w2, &w3, &w0, &w1);
-    states.rounds(sha, 56, w2);
-    next(&mut w3, &w0, &w1, &w2);
+    states.rounds_to_59(sha, [&mut w0, &mut w1, &mut w2, &mut w3]);
     // After 61 rounds `e` stands where `h` would after 64; one round more makes it `f`, the lowest.
     let states = states.two_rounds(w3.map(|words| words.add(sha.quad([K[60], 0, 0, 0]))));
     states.abef.map(|abef| abef.lowest().wrapping_add(h))
@@ -236,24 +227,42 @@ impl States {
         Self { abef: each(|at| self.abef[at].two_rounds(self.cdgh[at], inputs[at])), cdgh: self.abef }
     }
 
-    /// Sixteen rounds on the sixteen words after these.
+    /// Four rounds on words that are the same for all streams.
     #[inline(always)]
-    fn sixteen(&mut self, sha: Sha, from: usize, [w0, w1, w2, w3]: [&mut Quads; 4]) {
-        next(w0, w1, w2, w3);
-        self.rounds(sha, from, *w0);
-        next(w1, w2, w3, w0);
-        self.rounds(sha, from + 4, *w1);
-        next(w2, w3, w0, w1);
-        self.rounds(sha, from + 8, *w2);
-        next(w3, w0, w1, w2);
-        self.rounds(sha, from + 12, *w3);
+    fn same(&mut self, sha: Sha, from: usize, words: [u32; 4]) {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|at| K[from + at].wrapping_add(words[at]));
+        for input in [sha.quad([a, b, 0, 0]), sha.quad([c, d, 0, 0])] {
+            let next = each(|at| self.abef[at].two_rounds(self.cdgh[at], input));
+            (self.abef, self.cdgh) = (next, self.abef);
+        }
     }
-}
 
-/// Replaces four words of the schedule by the four that follow the sixteen.
-#[inline(always)]
-fn next(w0: &mut Quads, w1: &Quads, w2: &Quads, w3: &Quads) {
-    *w0 = each(|at| w0[at].first(w1[at]).add(w3[at].shifted(w2[at])).second(w3[at]));
+    /// The rounds 28 to 59, from the words 16 to 31 on; leaves the words 48 to 63.
+    #[inline(always)]
+    fn rounds_to_59(&mut self, sha: Sha, [w0, w1, w2, w3]: [&mut Quads; 4]) {
+        self.rounds_and_next(sha, 28, w0, w1, w2, w3);
+        self.rounds_and_next(sha, 32, w1, w2, w3, w0);
+        self.rounds_and_next(sha, 36, w2, w3, w0, w1);
+        self.rounds_and_next(sha, 40, w3, w0, w1, w2);
+        self.rounds_and_next(sha, 44, w0, w1, w2, w3);
+        self.rounds_and_next(sha, 48, w1, w2, w3, w0);
+        self.rounds_and_next(sha, 52, w2, w3, w0, w1);
+        self.rounds_and_next(sha, 56, w3, w0, w1, w2);
+    }
+
+    /// Four rounds with the newest words, `w3`; then the oldest, `w0`, give way to the next.
+    #[inline(always)]
+    fn rounds_and_next(&mut self, sha: Sha, from: usize, w0: &mut Quads, w1: &Quads, w2: &Quads, w3: &Quads) {
+        let constants = sha.quad([K[from], K[from + 1], K[from + 2], K[from + 3]]);
+        let mut stream = |at: usize| {
+            w0[at] = w0[at].first(w1[at]).add(w3[at].shifted(w2[at])).second(w3[at]);
+            self.stream(at, w3[at].add(constants));
+        };
+        stream(0);
+        stream(1);
+        stream(2);
+        stream(3);
+    }
 }
 
 /// A vector for each stream.
