@@ -158,6 +158,8 @@ impl Scan for Scanner {
 
 #[cfg(test)]
 mod tests {
+    use core::ops::RangeInclusive;
+
     use super::pbkdf2::{Compress, INITIAL, State, Words};
     use super::*;
     use crate::oracle;
@@ -175,14 +177,16 @@ mod tests {
         bytemuck::cast::<_, [[u8; 4]; 32]>(mixed).map(u32::from_le_bytes)
     }
 
-    /// The check for every kernel: `mix` with N = 4 and a stride of 6, so that an interpreter can do it too, which
-    /// does only a few numbers of headers.
-    pub(super) fn mixes_as_the_oracle(lanes: usize, few: &[usize], mix: Mix) {
-        let blocks: Vec<Block> = (0..).map(block).take(lanes).collect();
+    /// The check for every kernel: `mix` of so many headers at once, with N = 4 and a stride of 6, so that an
+    /// interpreter can do it too.
+    pub(super) fn mixes_as_the_oracle(counts: RangeInclusive<usize>, mix: Mix) {
+        let most = *counts.end();
+        let blocks: Vec<Block> = (0..).map(block).take(most).collect();
         let expected: Vec<Block> = blocks.iter().map(oracle_mix).collect();
-        let mut memory = vec![0xa5; lanes * 6 * size_of::<Block>() + LINE];
-        let memory = aligned(&mut memory, lanes * 6 * size_of::<Block>());
-        for count in (0..=lanes).filter(|count| !cfg!(miri) || few.contains(count)) {
+        let needed = MOST_LANES * 6 * size_of::<Block>();
+        let mut memory = vec![0xa5; needed + LINE];
+        let memory = aligned(&mut memory, needed);
+        for count in counts {
             let mut mixed = blocks[..count].to_vec();
             mix(&mut mixed, memory);
             assert_eq!(mixed, expected[..count], "{count} at once");
@@ -191,7 +195,7 @@ mod tests {
 
     /// The check for every way to hash: any number of blocks, each after another state.
     pub(super) fn hashes_as_one(compress: Compress) {
-        for count in if cfg!(miri) { vec![3, 17] } else { (0..20).collect() } {
+        for count in if cfg!(miri) { 3..4 } else { 0..20 } {
             let words = |seed: u32| -> Words { *block(seed).first_chunk().unwrap() };
             let blocks: Vec<_> = (7..).map(words).take(count).collect();
             let before = |seed: u32| -> State { *block(seed + 99).first_chunk().unwrap() };
