@@ -5,6 +5,7 @@
 
 mod pbkdf2;
 mod portable;
+#[cfg(any(test, target_arch = "x86_64"))]
 mod wide;
 #[cfg(target_arch = "x86_64")]
 mod x86_avx2;
@@ -38,6 +39,7 @@ type Mix = fn(&mut [Block], memory: &mut [u8]);
 
 /// The words of the matrices of a block that stand in one vector: four places hold the diagonals of the first half,
 /// four more those of the second.
+#[cfg(target_arch = "x86_64")]
 const fn diagonal(place: usize) -> [usize; 4] {
     let (half, first) = (place / 4 * 16, place % 4 * 4);
     [half + first, half + (first + 5) % 16, half + (first + 10) % 16, half + (first + 15) % 16]
@@ -50,8 +52,12 @@ pub(crate) static KERNELS: [&Entry; 3] = [&x86_avx512::ENTRY, &x86_avx2::ENTRY, 
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) static KERNELS: [&Entry; 1] = [&PORTABLE];
 
-static PORTABLE: Entry =
-    entry("portable", || true, 1, |memory| Scanner::boxed(1, portable::mix_all, portable::compress, memory));
+static PORTABLE: Entry = entry(
+    "portable",
+    || true,
+    1,
+    |memory| Scanner::boxed(1, portable::mix_all::<N>, portable::compress, memory),
+);
 
 /// What a kernel with so many lanes registers, at most [`MOST_LANES`].
 #[expect(clippy::cast_possible_truncation, reason = "a small number")]
@@ -209,6 +215,11 @@ mod tests {
         compress(&mut state, &[[0x8000_0000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]]);
         let digest: [u8; 32] = bytemuck::cast(state[0].map(u32::to_be_bytes));
         assert_eq!(digest, oracle::sha256(b""));
+    }
+
+    #[test]
+    fn plain_rust_mixes_as_the_oracle_does() {
+        mixes_as_the_oracle(if cfg!(miri) { 2..=2 } else { 0..=MOST_LANES }, portable::mix_all::<4>);
     }
 
     #[test]

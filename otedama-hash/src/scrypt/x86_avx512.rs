@@ -233,9 +233,9 @@ mod tests {
     #[test]
     fn any_number_of_lanes_is_mixed_as_the_oracle_does() {
         if available() {
-            // SAFETY: just looked for.
             // Two groups of three streams, the last of which is half empty, are what an interpreter has time for.
             let counts = if cfg!(miri) { 18..=18 } else { 0..=LANES };
+            // SAFETY: just looked for.
             tests::mixes_as_the_oracle(counts, |blocks, memory| unsafe { mix::<4, 6>(blocks, memory) });
         }
     }
