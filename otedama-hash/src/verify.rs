@@ -134,6 +134,14 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a whole scrypt takes minutes, and the stack is not the machine's")]
+    fn a_small_stack_is_enough_for_scrypt() {
+        let thread = std::thread::Builder::new().stack_size(256 << 10);
+        let digest = thread.spawn(|| hash(Algorithm::SCRYPT, &[7; 80])).unwrap().join().unwrap();
+        assert_eq!(digest, Ok(crate::oracle::digest(Algorithm::SCRYPT, &[7; 80]).unwrap()));
+    }
+
+    #[test]
     fn what_is_not_implemented_is_refused() {
         static OTHER: AlgorithmSpec = AlgorithmSpec::bitcoin_like("other", Target::MAX);
         let other = Algorithm::new(&OTHER);

@@ -5,10 +5,10 @@ use otedama_core::{Digest, Header};
 use super::pbkdf2::{Password, State, Words};
 use super::{Block, N};
 
-/// The kernel: see [`super::Mix`].
-pub(super) fn mix_all(blocks: &mut [Block], memory: &mut [u8]) {
+/// The kernel: see [`super::Mix`], with the parameter `COUNT`.
+pub(super) fn mix_all<const COUNT: usize>(blocks: &mut [Block], memory: &mut [u8]) {
     for block in blocks {
-        mix(block, bytemuck::pod_align_to_mut(memory).1);
+        mix::<COUNT>(block, bytemuck::pod_align_to_mut(memory).1);
     }
 }
 
@@ -27,18 +27,18 @@ pub(super) fn compress(states: &mut [State], blocks: &[Words]) {
 pub(super) fn digest(header: &Header, memory: &mut [Block]) -> Digest {
     let password = Password::new(header.as_bytes());
     let mut block = password.expand(header.as_bytes());
-    mix(&mut block, memory);
+    mix::<N>(&mut block, memory);
     Digest::new(password.reduce(&block))
 }
 
-/// ROMix (RFC 7914, section 5) over the first N blocks of `memory`.
-fn mix(block: &mut Block, memory: &mut [Block]) {
-    for slot in memory.iter_mut().take(N) {
+/// ROMix (RFC 7914, section 5) over the first `COUNT` blocks of `memory`.
+fn mix<const COUNT: usize>(block: &mut Block, memory: &mut [Block]) {
+    for slot in memory.iter_mut().take(COUNT) {
         *slot = *block;
         mix_block(block);
     }
-    for _ in 0..N {
-        let chosen = &memory[block[16] as usize % N];
+    for _ in 0..COUNT {
+        let chosen = &memory[block[16] as usize % COUNT];
         for (word, other) in block.iter_mut().zip(chosen) {
             *word ^= other;
         }

@@ -233,14 +233,15 @@ mod tests {
     #[test]
     fn any_number_of_lanes_is_mixed_as_the_oracle_does() {
         if available() {
+            // Two groups of three streams, the last of which is half empty, are what an interpreter has time for.
+            let counts = if cfg!(miri) { 18..=18 } else { 0..=LANES };
             // SAFETY: just looked for.
-            tests::mixes_as_the_oracle(LANES, &[11, LANES], |blocks, memory| unsafe {
-                mix::<4, 6>(blocks, memory)
-            });
+            tests::mixes_as_the_oracle(counts, |blocks, memory| unsafe { mix::<4, 6>(blocks, memory) });
         }
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "plain Rust, which is interpreted with fewer lanes")]
     fn sixteen_blocks_are_hashed_as_one() {
         if available() {
             // SAFETY: just looked for.
