@@ -326,8 +326,8 @@ fn every_change_of_job_leads_to_shares_of_the_new_one() {
     }
 }
 
-/// The quickest of some changes of the job, in which the slowest thread counts. What the machine does besides can only
-/// make it slower.
+/// A change of the job, in which the slowest thread counts. What a busy machine does besides can only make it longer, so
+/// one of many decides.
 #[test]
 fn a_job_is_changed_within_10_ms() {
     for algorithm in [Algorithm::SHA256D, Algorithm::SCRYPT] {

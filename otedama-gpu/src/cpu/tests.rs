@@ -223,22 +223,21 @@ fn a_stop_is_heeded_before_the_first_scan() {
                 begin.elapsed()
             })
         };
-        let quickest = (0..40).map(|millis| stopped_after(Duration::from_millis(millis))).min().unwrap();
-        assert!(quickest <= Duration::from_millis(10), "{algorithm}: {quickest:?}");
-        let quickest = (0..10).map(|_| stopped_after(Duration::from_millis(30))).min().unwrap();
-        assert!(quickest <= Duration::from_millis(10), "{algorithm}, 30 ms later: {quickest:?}");
+        for millis in [0, 3, 30, 100] {
+            let what = format!("{algorithm}, after {millis} ms");
+            assert_quick_once(&what, || stopped_after(Duration::from_millis(millis)));
+        }
     }
 }
 
-/// The shortest time from a stop to the end of a scan that would take hours. What the machine does besides can only
-/// make it longer.
+/// The time from a stop to the end of a scan that would take hours.
 #[test]
 fn a_stop_takes_effect_within_10_ms() {
     for algorithm in Builder::new().build().unwrap().info().algorithms {
         for kernel in Kernel::available(algorithm) {
             let mut cpu = Builder::new().threads(1).kernel(kernel).build().unwrap();
             let mut scanner = cpu.scanners().unwrap().remove(0);
-            let times = (0..20).map(|_| {
+            assert_quick_once(&kernel.to_string(), || {
                 let (stop, work) = (Stop::new(), unsolvable(algorithm));
                 thread::scope(|scope| {
                     let scan = || scanner.scan(&work, NonceRange::all(algorithm), &stop, &mut Vec::new());
@@ -247,12 +246,17 @@ fn a_stop_takes_effect_within_10_ms() {
                     let begin = Instant::now();
                     stop.request();
                     let scanned = scanning.join().unwrap().unwrap();
-                    assert!(scanned.hashes < 1 << 32, "{kernel}");
+                    assert!(scanned.hashes < NonceRange::all(algorithm).count, "{kernel}");
                     begin.elapsed()
                 })
             });
-            let shortest = times.min().unwrap();
-            assert!(shortest <= Duration::from_millis(10), "{kernel}: {shortest:?}");
         }
     }
+}
+
+/// Tries until it once takes no more than 10 ms: what a busy machine does besides can only make it longer, and what is
+/// too slow by itself never makes it.
+fn assert_quick_once(what: &str, mut time: impl FnMut() -> Duration) {
+    let mut times = (0..200).map(|_| time());
+    assert!(times.any(|time| time <= Duration::from_millis(10)), "{what}");
 }
