@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use otedama_core::{Algorithm, Target};
+use otedama_gpu::cpu::Priority;
 use otedama_pool::sim::Bug;
 
 #[cfg(feature = "sqlite")]
@@ -16,7 +17,7 @@ pub(crate) use self::books::{
     BackupArgs, ExportArgs, Format, LedgerCommand, MigrateArgs, MigrateCommand, RestoreArgs, StoreArgs,
     VerifyArgs, What,
 };
-use crate::config;
+use crate::config::{self, Affinity};
 
 /// Mine, run a pool, or try both on one machine.
 #[derive(Debug, Parser)]
@@ -93,7 +94,7 @@ pub(crate) enum Command {
     Hash(HashArgs),
     /// Print every nonce of a range that meets a target
     Scan(ScanArgs),
-    /// Measure how fast this machine hashes, after checking that it does so rightly
+    /// Measure how fast each implementation hashes on this machine, after checking that it does so rightly
     Bench(BenchArgs),
     /// Look at a configuration
     #[command(subcommand)]
@@ -146,9 +147,16 @@ pub(crate) struct MineArgs {
     /// The function: sha256d (if absent) or scrypt
     #[arg(long, value_name = "A", value_parser = algorithm)]
     pub(crate) algorithm: Option<Algorithm>,
-    /// Threads; one for each processor if absent
+    /// Threads; one for each processor, or each of --affinity, if absent
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
+    /// Processors to bind the threads to, one after the other: numbers such as 0,2, or auto for all of them, the first
+    /// of each core before the others; no binding if absent
+    #[arg(long, value_name = "CPUS", value_parser = str::parse::<Affinity>)]
+    pub(crate) affinity: Option<Affinity>,
+    /// How much the threads yield to everything else: idle, low, normal (if absent) or high
+    #[arg(long, value_name = "P", value_parser = str::parse::<Priority>)]
+    pub(crate) priority: Option<Priority>,
     /// End after so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
     pub(crate) time: Option<u64>,
@@ -201,10 +209,13 @@ pub(crate) struct BenchArgs {
     /// The function; all of them if absent
     #[arg(value_parser = algorithm)]
     pub(crate) algorithm: Option<Algorithm>,
+    /// The implementation; all that this processor runs if absent
+    #[arg(long, value_name = "NAME", requires = "algorithm")]
+    pub(crate) kernel: Option<String>,
     /// Threads; one for each processor if absent
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
-    /// Seconds for each function
+    /// Seconds for each implementation
     #[arg(long, value_name = "S", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub(crate) seconds: u32,
     /// Print one JSON object per line

@@ -6,6 +6,7 @@
 mod args;
 #[cfg(feature = "sqlite")]
 mod books;
+mod cache;
 mod cmd;
 mod config;
 mod failure;

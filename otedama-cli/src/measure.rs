@@ -4,17 +4,24 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use otedama_core::{HashRate, Header, Target, Weight, Work};
+use otedama_core::{Algorithm, HashRate, Header, Target, Weight, Work};
+use otedama_gpu::pages::{self, Backing};
 use otedama_hash::{Kernel, NonceRange, Scan, ScanError, Stop};
+use tracing::info;
 
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 
-/// What was hashed, and how long it took.
+/// Between two lines of progress; what is over by then has none.
+const PROGRESS: Duration = Duration::from_secs(2);
+
+/// What was hashed, how long it took, and in what memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measured {
     pub(crate) elapsed: Duration,
     pub(crate) hashes: u64,
+    /// The worst that a thread got; `None` if the kernel needs no memory.
+    pub(crate) backing: Option<Backing>,
 }
 
 impl Measured {
@@ -24,8 +31,9 @@ impl Measured {
 }
 
 /// A header that no chain has; bytes that differ from each other.
-pub(crate) fn header() -> Header {
-    Header::from(std::array::from_fn(|index| u8::try_from(index % 256).unwrap_or(0)))
+pub(crate) fn header(algorithm: Algorithm) -> Header {
+    let bytes: Vec<u8> = (0..=u8::MAX).take(algorithm.spec().header_len).collect();
+    Header::new(&bytes).unwrap_or_else(|| Header::from([0; 80]))
 }
 
 /// Hashes on so many threads, all of which begin together.
@@ -37,30 +45,50 @@ pub(crate) fn measure(
 ) -> Result<Measured, Failure> {
     let stop = Stop::new();
     let barrier = Barrier::new(threads + 1);
-    let work = Work::new(kernel.algorithm(), header(), Target::ZERO);
-    let (elapsed, counts) = thread::scope(|scope| {
+    let work = Work::new(kernel.algorithm(), header(kernel.algorithm()), Target::ZERO);
+    let (elapsed, results) = thread::scope(|scope| {
         let hasher = || {
-            let mut scanner = kernel.scanner();
+            let made = pages::scanner(kernel);
+            // Also where there is none: the others wait.
             barrier.wait();
-            hash_until(&mut *scanner, &work, &stop)
+            let (mut scanner, backing) = made?;
+            hash_until(&mut *scanner, &work, &stop).map(|hashes| (hashes, backing))
         };
         let hashers: Vec<_> = (0..threads).map(|_| scope.spawn(hasher)).collect();
         barrier.wait();
         let start = Instant::now();
-        interrupt.wait(time);
+        wait(kernel, time, interrupt);
         stop.request();
-        let counts: Vec<_> = hashers.into_iter().map(thread::ScopedJoinHandle::join).collect();
-        (start.elapsed(), counts)
+        let results: Vec<_> = hashers.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        (start.elapsed(), results)
     });
     if interrupt.is_requested() {
         return Err(Failure::Interrupted);
     }
-    let mut hashes: u64 = 0;
-    for count in counts {
-        let count = count.map_err(|_| Failure::Failed(format!("a thread of {kernel} broke down")))?;
-        hashes = hashes.saturating_add(count.map_err(|error| Failure::Failed(error.to_string()))?);
+    let mut measured = Measured { elapsed, hashes: 0, backing: None };
+    for result in results {
+        let result = result.map_err(|_| Failure::Failed(format!("a thread of {kernel} broke down")))?;
+        let (hashes, backing) = result.map_err(|error| Failure::Failed(error.to_string()))?;
+        measured.hashes = measured.hashes.saturating_add(hashes);
+        let rank = |backing: &Backing| (backing.kind, backing.covered);
+        measured.backing = measured.backing.into_iter().chain(backing).min_by_key(rank);
     }
-    Ok(Measured { elapsed, hashes })
+    Ok(measured)
+}
+
+/// Lets it run, and says how far it is.
+fn wait(kernel: Kernel, time: Duration, interrupt: &Interrupt) {
+    let begin = Instant::now();
+    loop {
+        let left = time.saturating_sub(begin.elapsed());
+        if left.is_zero() || interrupt.wait(left.min(PROGRESS)) {
+            return;
+        }
+        let (passed, all) = (begin.elapsed().as_secs(), time.as_secs());
+        if begin.elapsed() < time {
+            info!("{kernel}: {passed} of {all} s");
+        }
+    }
 }
 
 fn hash_until(scanner: &mut dyn Scan, work: &Work, stop: &Stop) -> Result<u64, ScanError> {

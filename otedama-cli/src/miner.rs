@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use otedama_core::{HashRate, Weight};
-use otedama_gpu::{Rig, cpu};
+use otedama_core::{Algorithm, HashRate, Weight};
+use otedama_gpu::cpu::{self, CpuError, Priority, Report};
+use otedama_gpu::{Rig, pages};
 use otedama_stratum::net::{Client, CloseHandle, Event, Options};
 use tracing::{debug, error, info, warn};
 
+use crate::cache;
+use crate::config::Affinity;
 use crate::failure::Failure;
 
 /// A rig whose shares go to a pool.
@@ -30,6 +33,17 @@ struct Shared {
     rejected: AtomicU64,
     lost: AtomicU64,
     had_job: AtomicBool,
+}
+
+/// How the processors of this machine are to be used.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Processor {
+    /// How many threads; one for each logical CPU, or each of the affinity, if absent.
+    pub(crate) threads: Option<usize>,
+    /// Where they run; anywhere if absent.
+    pub(crate) affinity: Option<Affinity>,
+    /// How much they yield to others.
+    pub(crate) priority: Priority,
 }
 
 /// What a miner has done.
@@ -61,13 +75,13 @@ impl Summary {
 }
 
 impl Miner {
-    /// A miner on so many threads, or on all processors. It connects once it [runs](Self::run).
-    pub(crate) fn new(options: Options, threads: Option<usize>) -> Result<Self, Failure> {
+    /// A miner of an algorithm, whose kernel is chosen at once. It connects once it [runs](Self::run).
+    pub(crate) fn new(options: Options, algorithm: Algorithm, processor: Processor) -> Result<Self, Failure> {
         let failed = |error: &dyn ToString| Failure::Failed(error.to_string());
-        let builder = threads.map_or_else(cpu::Builder::new, |count| cpu::Builder::new().threads(count));
         #[cfg(feature = "randomx")]
-        let builder = builder.scanners(crate::cmd::randomx::store());
-        let device = builder.build().map_err(|error| failed(&error))?;
+        let processor = processor.fed_by_caches(algorithm);
+        let device = processor.device()?;
+        device.choose(algorithm).map_err(|error| failed(&error))?;
         let client = Client::new(options);
         let shares = client.submitter();
         let rig = Rig::builder(vec![Box::new(device)])
@@ -105,6 +119,66 @@ impl Miner {
         shared.rig.pause();
         Ok(())
     }
+}
+
+impl Processor {
+    /// No more threads than the caches feed, unless it was said how many or where.
+    #[cfg(feature = "randomx")]
+    fn fed_by_caches(self, algorithm: Algorithm) -> Self {
+        let free = self.threads.is_none() && self.affinity.is_none() && algorithm == Algorithm::RANDOMX;
+        if free { Self { threads: Some(crate::cmd::randomx::fed_threads()), ..self } } else { self }
+    }
+
+    fn device(self) -> Result<cpu::Cpu, Failure> {
+        let Self { threads, affinity, priority } = self;
+        let mut builder =
+            cpu::Builder::new().priority(priority).calibration(cache::calibration()).on_report(say);
+        #[cfg(feature = "randomx")]
+        {
+            builder = builder.scanners(crate::cmd::randomx::store());
+        }
+        if let Some(threads) = threads {
+            builder = builder.threads(threads);
+        }
+        builder = match affinity {
+            None => builder,
+            Some(Affinity::Auto) => builder.auto_affinity(),
+            Some(Affinity::Listed(cpus)) => builder.affinity(cpus),
+        };
+        builder.build().map_err(|error| match error {
+            CpuError::Threads(_) | CpuError::NoSuchCpu { .. } => Failure::Usage(error.to_string()),
+            _ => Failure::Failed(error.to_string()),
+        })
+    }
+}
+
+/// Logs how the processor is going to work.
+fn say(report: &Report) {
+    match report {
+        Report::Kernel(choice) => {
+            info!("kernel {choice}");
+            if let Some(why) = &choice.unkept {
+                debug!("the measurement was not kept: {why}");
+            }
+        }
+        Report::Memory { algorithm, backing, threads } => {
+            let peak = pages::peak_memory().map(|bytes| format!(", peak memory so far {}", mib(bytes)));
+            let (len, peak) = (mib(u64::try_from(backing.len).unwrap_or(u64::MAX)), peak.unwrap_or_default());
+            let whose =
+                if *threads == 1 { "1 thread".to_owned() } else { format!("each of {threads} threads") };
+            info!("{algorithm} works in {len} on {whose}: {backing}{peak}");
+            if let Some(command) = backing.improvement(*threads) {
+                info!("better pages for the next start: {command}");
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Bytes for people.
+pub(crate) fn mib(bytes: u64) -> String {
+    let tenths = bytes.saturating_mul(10) >> 20;
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
 impl Watch {

@@ -125,28 +125,84 @@ fn scan_ends_quietly_when_nobody_reads() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
+/// The names in a message that lists what is known.
+fn known_kernels(algorithm: &str) -> Vec<String> {
+    let unknown = run(&["bench", algorithm, "--kernel", "magic"]);
+    refused(&unknown, 2, "no kernel \"magic\"");
+    let names = unknown.stderr.trim().rsplit_once("known: ").unwrap().1;
+    names.split(", ").map(str::to_owned).collect()
+}
+
 #[test]
-fn bench_measures_and_checks() {
+fn bench_measures_and_checks_every_kernel() {
     let bench = run(&["bench", "sha256d", "--threads", "2", "--seconds", "1", "--json"]);
     assert_eq!(bench.code, Some(0), "{}", bench.stderr);
-    let line: Value = serde_json::from_str(&bench.stdout).unwrap();
-    assert_eq!((&line["algorithm"], &line["threads"]), (&"sha256d".into(), &2.into()));
-    let (seconds, hashes) = (line["seconds"].as_f64().unwrap(), line["hashes"].as_f64().unwrap());
-    assert!(seconds >= 1.0 && hashes > 0.0, "{line}");
-    assert!((line["rate"].as_f64().unwrap() / (hashes / seconds) - 1.0).abs() < 1e-9, "{line}");
-    assert_eq!(line["checksum"].as_str().unwrap().len(), 64);
-    assert_eq!(bench.stdout.lines().count(), 1);
+    let lines: Vec<Value> = bench.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for line in &lines {
+        assert_eq!((&line["algorithm"], &line["threads"]), (&"sha256d".into(), &2.into()));
+        let (seconds, hashes) = (line["seconds"].as_f64().unwrap(), line["hashes"].as_f64().unwrap());
+        assert!(seconds >= 1.0 && hashes > 0.0, "{line}");
+        assert!((line["rate"].as_f64().unwrap() / (hashes / seconds) - 1.0).abs() < 1e-9, "{line}");
+        assert_eq!(line["checksum"].as_str().unwrap().len(), 64);
+        assert_eq!(line["checksum"], lines[0]["checksum"], "{line}");
+        assert!(line["pages"].is_null(), "it works in registers: {line}");
+        assert!(!cfg!(target_os = "linux") || line["peak_memory"].as_u64() > Some(1 << 20), "{line}");
+    }
+    let rate = |line: &&Value| line["rate"].as_f64().unwrap();
+    let fastest: Vec<_> = lines.iter().filter(|line| line["fastest"] == true).collect();
+    assert_eq!(fastest.len(), 1);
+    assert!(lines.iter().all(|line| rate(&line) <= rate(&fastest[0])));
+    let known = known_kernels("sha256d");
+    let measured: Vec<_> = lines.iter().map(|line| line["kernel"].as_str().unwrap().to_owned()).collect();
+    assert!(measured.iter().all(|name| known.contains(name)), "{measured:?} {known:?}");
+    assert_eq!(measured.last().map(String::as_str), Some("portable"));
     refused(&run(&["bench", "--threads", "0"]), 2, "threads");
     refused(&run(&["bench", "--seconds", "0"]), 2, "seconds");
+    refused(&run(&["bench", "--kernel", "portable"]), 2, "ALGORITHM");
+}
+
+#[test]
+fn bench_says_how_far_it_is_if_it_takes_long() {
+    let bench = run(&["bench", "scrypt", "--kernel", "portable", "--threads", "1", "--seconds", "3"]);
+    assert_eq!((bench.code, bench.stdout.lines().count()), (Some(0), 1), "{}", bench.stderr);
+    assert!(bench.stdout.starts_with("scrypt portable: "), "{}", bench.stdout);
+    for part in [" on 1 thread, the fastest (", ", small pages, peak memory ", ", checksum "] {
+        assert!(bench.stdout.contains(part), "{part}: {}", bench.stdout);
+    }
+    for part in ["scrypt/portable: 1 of 1, 3 s", "scrypt/portable: 2 of 3 s"] {
+        assert!(bench.stderr.contains(part), "{part}: {}", bench.stderr);
+    }
 }
 
 #[test]
 fn bench_without_an_algorithm_measures_all() {
     let bench = run(&["bench", "--threads", "1", "--seconds", "1"]);
-    let names: Vec<_> = bench.stdout.lines().map(|line| line.split(' ').next().unwrap()).collect();
-    let all = ["sha256d", "scrypt", "randomx"];
-    let all = if cfg!(feature = "randomx") { &all[..] } else { &all[..2] };
-    assert_eq!((bench.code, names.as_slice()), (Some(0), all), "{}", bench.stderr);
+    let mut names: Vec<_> = bench.stdout.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    names.dedup();
+    assert_eq!((bench.code, &names[..2]), (Some(0), &["sha256d", "scrypt"][..]), "{}", bench.stderr);
+    let light = names.last().is_some_and(|name| *name == "randomx");
+    assert_eq!(light, cfg!(feature = "randomx"), "{}", bench.stdout);
+    for name in ["sha256d ", "scrypt "] {
+        let fastest =
+            bench.stdout.lines().filter(|line| line.starts_with(name) && line.contains(", the fastest"));
+        assert_eq!(fastest.count(), 1, "{}", bench.stdout);
+    }
+}
+
+/// Every name that is known searches rightly, or says that this processor lacks what it needs.
+#[test]
+fn scan_reaches_every_kernel_by_name() {
+    let target = "00000000ffff0000000000000000000000000000000000000000000000000000";
+    let start = (GENESIS_NONCE - 100).to_string();
+    for name in known_kernels("sha256d") {
+        let range = ["--target", target, "--start", &start, "--count", "200", "--kernel", &name];
+        let scan = run(&[&["scan", "sha256d", GENESIS], &range[..]].concat());
+        if scan.code == Some(0) {
+            done(&scan, &format!("{GENESIS_NONCE}\n"));
+        } else {
+            refused(&scan, 2, &format!("this CPU cannot run the kernel \"{name}\""));
+        }
+    }
 }
 
 const DEVNET: &str = "algorithm: scrypt\nnodes: [{ kind: devnet }]\n\

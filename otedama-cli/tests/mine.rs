@@ -79,9 +79,64 @@ fn an_interrupt_ends_it_with_a_summary() {
 }
 
 #[test]
+fn threads_run_where_and_how_they_are_told_to() {
+    let pool = TinyPool::start(Algorithm::SHA256D, 1 << 18);
+    let url = pool.address.to_string();
+    let config = "mine: { affinity: [100000], priority: high, time: 1000 }";
+    let flags = [
+        "--url",
+        &url,
+        "--user",
+        "a.b",
+        "--affinity",
+        "auto",
+        "--priority",
+        "idle",
+        "--threads",
+        "1",
+        "--json",
+    ];
+    let args = [&["mine", "--config", "-"], &flags[..]].concat();
+    let refused = run_with_input(&args, config);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    let wrong = "`100000` is not a whole number from 0 to 65535";
+    assert!(refused.stderr.contains(wrong), "a wrong file is refused, flags or not: {}", refused.stderr);
+
+    let mine = run_with_input(&[&args[..], &["--time", "3"]].concat(), &config.replace("100000", "7"));
+    // Threads that yield to everything may find nothing on a busy machine.
+    assert_eq!(mine.code, Some(0), "flags win: {}", mine.stderr);
+    let line: Value = serde_json::from_str(&mine.stdout).unwrap();
+    assert!(!cfg!(target_os = "linux") || line["peak_memory"].as_u64() > Some(1 << 20), "{line}");
+    assert!(mine.stderr.contains("kernel sha256d/"), "{}", mine.stderr);
+}
+
+#[test]
+fn it_says_what_it_works_in() {
+    let pool = TinyPool::start(Algorithm::SCRYPT, 64);
+    let url = pool.address.to_string();
+    let flags = ["--user", "a.b", "--algorithm", "scrypt", "--threads", "1", "--time", "3"];
+    let mine = run(&[&["mine", "--url", &url], &flags[..]].concat());
+    assert_eq!(mine.code, Some(0), "{}", mine.stderr);
+    for part in ["kernel scrypt/", "scrypt works in ", " on 1 thread: ", " pages, peak memory so far "] {
+        assert!(mine.stderr.contains(part), "{part}: {}", mine.stderr);
+    }
+}
+
+#[test]
 fn what_cannot_work_is_refused() {
     for (args, code, part) in [
-        (&["mine"][..], 2, "say --url"),
+        (
+            &["mine", "--url", "127.0.0.1:1", "--user", "a", "--affinity", "0,x"][..],
+            2,
+            "neither auto nor a list",
+        ),
+        (&["mine", "--url", "127.0.0.1:1", "--user", "a", "--affinity", "65000"], 2, "no logical CPU 65000"),
+        (
+            &["mine", "--url", "127.0.0.1:1", "--user", "a", "--priority", "urgent"],
+            2,
+            "idle, low, normal, high",
+        ),
+        (&["mine"], 2, "say --url"),
         (&["mine", "--url", "127.0.0.1:1"], 2, "say --user"),
         (&["mine", "--url", "stratum+ssl://a:1", "--user", "a"], 2, "not supported"),
         (&["mine", "--url", "nowhere", "--user", "a"], 2, "stratum+tcp://host:port"),

@@ -5,68 +5,139 @@ use std::thread;
 use std::time::Duration;
 
 use otedama_core::{Algorithm, AlgorithmSet, Hash256, Target, Weight, Work};
+use otedama_gpu::pages;
 use otedama_hash::{Kernel, NonceRange, Stop, oracle};
 use serde_json::json;
+use tracing::info;
 
 use crate::args::BenchArgs;
-use crate::cmd::scan::choose;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::measure::{Measured, header, measure};
+use crate::miner::mib;
+
+/// What takes longer than this says how far it is.
+const QUIET_SECONDS: u32 = 2;
 
 pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let interrupt = Interrupt::install()?;
     let threads = args.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
-    let algorithms: Vec<_> =
-        args.algorithm.map_or_else(|| AlgorithmSet::builtin().iter().collect(), |one| vec![one]);
-    for algorithm in algorithms {
-        if algorithm == Algorithm::RANDOMX {
-            // Large tables take a minute and 2.3 GiB: only where they are asked for.
-            #[cfg(feature = "randomx")]
-            super::randomx::bench(
-                args.algorithm.is_none().then_some("light"),
-                args.threads,
-                Duration::from_secs(args.seconds.into()),
-                args.json,
-                &interrupt,
-            )?;
-            continue;
+    let time = Duration::from_secs(args.seconds.into());
+    #[cfg(feature = "randomx")]
+    if args.algorithm == Some(Algorithm::RANDOMX) {
+        return super::randomx::bench(args.kernel.as_deref(), args.threads, time, args.json, &interrupt);
+    }
+    for kernels in plan(args.algorithm, args.kernel.as_deref())? {
+        let mut rows = Vec::new();
+        let all = kernels.len();
+        for (at, kernel) in kernels.into_iter().enumerate() {
+            if args.seconds.saturating_mul(u32::try_from(all).unwrap_or(u32::MAX)) > QUIET_SECONDS {
+                info!("{kernel}: {} of {all}, {} s", at + 1, args.seconds);
+            }
+            kernel.self_test().map_err(|error| Failure::Failed(error.to_string()))?;
+            let checksum = checksum(kernel)?;
+            let measured = measure(kernel, threads, time, &interrupt)?;
+            rows.push(Row { kernel, threads, measured, checksum, peak_memory: pages::peak_memory() });
         }
-        let kernel = choose(algorithm, None)?;
-        let checksum = checksum(kernel)?;
-        let measured = measure(kernel, threads, Duration::from_secs(args.seconds.into()), &interrupt)?;
-        print(args.json, kernel, threads, &measured, &checksum)?;
+        print(args.json, &rows)?;
+        advise(&rows);
+    }
+    #[cfg(feature = "randomx")]
+    if args.algorithm.is_none() {
+        // Large tables take a minute and 2.3 GiB: only where they are asked for.
+        super::randomx::bench(Some("light"), args.threads, time, args.json, &interrupt)?;
     }
     Ok(())
 }
 
-fn print(json: bool, kernel: Kernel, threads: usize, measured: &Measured, checksum: &str) -> io::Result<()> {
-    let (algorithm, rate) = (kernel.algorithm().name(), measured.rate());
-    let (kernel, seconds, hashes) = (kernel.name(), measured.elapsed.as_secs_f64(), measured.hashes);
+/// What to measure: the kernels of each algorithm.
+fn plan(algorithm: Option<Algorithm>, name: Option<&str>) -> Result<Vec<Vec<Kernel>>, Failure> {
+    match (algorithm, name) {
+        (Some(algorithm), Some(name)) => {
+            let kernel = Kernel::find(algorithm, name);
+            Ok(vec![vec![kernel.map_err(|error| Failure::Usage(error.to_string()))?]])
+        }
+        (Some(algorithm), None) => match Kernel::available(algorithm) {
+            none if none.is_empty() => Err(Failure::Usage(format!("there is no kernel for {algorithm}"))),
+            kernels => Ok(vec![kernels]),
+        },
+        (None, _) => {
+            let all = AlgorithmSet::builtin().iter().map(Kernel::available).collect::<Vec<_>>();
+            Ok(all.into_iter().filter(|kernels| !kernels.is_empty()).collect())
+        }
+    }
+}
+
+/// What was measured of one kernel.
+struct Row {
+    kernel: Kernel,
+    threads: usize,
+    measured: Measured,
+    checksum: String,
+    /// Of the whole process, until then.
+    peak_memory: Option<u64>,
+}
+
+/// The kernels of an algorithm, one line each, in the order in which they were measured.
+fn print(json: bool, rows: &[Row]) -> io::Result<()> {
+    let rates = || rows.iter().map(|row| row.measured.rate().hashes_per_second());
+    let best = rates().fold(0.0, f64::max);
+    let first = rates().position(|rate| rate >= best);
     let mut out = io::stdout();
-    if json {
+    for (at, row) in rows.iter().enumerate() {
+        let fastest = first == Some(at);
+        let line = if json { row.json(fastest) } else { row.text(fastest) };
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+impl Row {
+    fn json(&self, fastest: bool) -> String {
+        let Self { kernel, threads, measured, checksum, peak_memory } = self;
         let line = json!({
-            "algorithm": algorithm,
-            "kernel": kernel,
+            "algorithm": kernel.algorithm().name(),
+            "kernel": kernel.name(),
             "threads": threads,
-            "seconds": seconds,
-            "hashes": hashes,
-            "rate": rate.hashes_per_second(),
+            "seconds": measured.elapsed.as_secs_f64(),
+            "hashes": measured.hashes,
+            "rate": measured.rate().hashes_per_second(),
             "checksum": checksum,
+            "fastest": fastest,
+            "pages": measured.backing.map(|backing| backing.kind.name()),
+            "peak_memory": peak_memory,
         });
-        writeln!(out, "{line}")
-    } else {
-        let plural = if threads == 1 { "" } else { "s" };
-        writeln!(
-            out,
-            "{algorithm} {kernel}: {rate} on {threads} thread{plural} ({hashes} hashes in {seconds:.2} s, checksum {checksum})"
+        line.to_string()
+    }
+
+    fn text(&self, fastest: bool) -> String {
+        let Self { kernel, threads, measured, checksum, peak_memory } = self;
+        let Measured { elapsed, hashes, backing } = measured;
+        let (algorithm, name, rate) = (kernel.algorithm().name(), kernel.name(), measured.rate());
+        let plural = if *threads == 1 { "" } else { "s" };
+        let (seconds, fastest) = (elapsed.as_secs_f64(), if fastest { ", the fastest" } else { "" });
+        let pages = backing.map(|backing| format!(", {backing}")).unwrap_or_default();
+        let memory = peak_memory.map(|bytes| format!(", peak memory {}", mib(bytes))).unwrap_or_default();
+        format!(
+            "{algorithm} {name}: {rate} on {threads} thread{plural}{fastest} ({hashes} hashes in {seconds:.2} s{pages}{memory}, checksum {checksum})"
         )
+    }
+}
+
+/// Says which command would give better pages to the kernel that wants most of them.
+fn advise(rows: &[Row]) {
+    let better = |row: &Row| {
+        let backing = row.measured.backing?;
+        backing.improvement(row.threads).map(|command| (backing.len, row.kernel, command))
+    };
+    if let Some((_, kernel, command)) = rows.iter().filter_map(better).max_by_key(|(len, ..)| *len) {
+        info!("better pages for {kernel} next time: {command}");
     }
 }
 
 /// Nonces of the checksum, and how many leading bits of a digest must be zero to be part of it.
 fn checked_range(algorithm: Algorithm) -> (u64, u32) {
-    // The oracle is slow on purpose: some ten milliseconds for either.
+    // The oracle is slow on purpose: some ten milliseconds for any.
     if algorithm == Algorithm::SHA256D { (1 << 14, 7) } else { (16, 2) }
 }
 
@@ -74,7 +145,7 @@ fn checked_range(algorithm: Algorithm) -> (u64, u32) {
 fn checksum(kernel: Kernel) -> Result<String, Failure> {
     let (count, zeros) = checked_range(kernel.algorithm());
     let target = Target::from_weight(Weight::new(1 << zeros)).unwrap_or(Target::MAX);
-    let work = Work::new(kernel.algorithm(), header(), target);
+    let work = Work::new(kernel.algorithm(), header(kernel.algorithm()), target);
     let range = NonceRange::new(0, count);
     let mut found = Vec::new();
     let failed = |error: &dyn ToString| Failure::Failed(format!("{kernel}: {}", error.to_string()));

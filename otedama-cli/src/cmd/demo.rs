@@ -18,11 +18,11 @@ use tracing::info;
 
 use crate::args::DemoArgs;
 use crate::books::Totals;
-use crate::cmd::scan::choose;
+use crate::cache;
 use crate::config::{Config, Part, PoolConfig};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::miner::{Miner, Summary, Watch};
+use crate::miner::{Miner, Processor, Summary, Watch};
 use crate::nodes::measured_nbits;
 use crate::server::{self, Tally};
 
@@ -94,7 +94,10 @@ fn configure(folder: &Path, algorithm: Algorithm, interrupt: &Interrupt) -> Resu
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let nbits = measured_nbits(choose(algorithm, None)?, interrupt)?;
+            // The one that the miner will use.
+            let fastest = cache::calibration().fastest(algorithm);
+            let kernel = fastest.map_err(|error| Failure::Failed(error.to_string()))?.kernel;
+            let nbits = measured_nbits(kernel, interrupt)?;
             let text = yaml(folder, algorithm, nbits)?;
             fs::write(&path, &text).map_err(unusable)?;
             text
@@ -144,7 +147,8 @@ fn demonstrate(
     info!("the pool listens on {address}, its books are in {}", config.store.display());
     let login = Login::new(config.coin.algorithm, MINER);
     let options = Options::new([address], login).map_err(|error| Failure::Failed(error.to_string()))?;
-    let miner = Miner::new(options, Some(1))?;
+    let processor = Processor { threads: Some(1), ..Processor::default() };
+    let miner = Miner::new(options, config.coin.algorithm, processor)?;
     let (watch, close) = (miner.watch(), miner.close_handle());
     let (gone, miner_gone) = oneshot::channel();
     thread::scope(|scope| {

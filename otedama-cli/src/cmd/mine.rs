@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use otedama_core::Algorithm;
+use otedama_gpu::pages;
 use otedama_stratum::Login;
 use otedama_stratum::net::{CloseHandle, Options};
 use serde_json::json;
@@ -14,7 +15,7 @@ use crate::args::MineArgs;
 use crate::config::{Config, MineConfig, Part};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::miner::{Miner, Summary, Watch};
+use crate::miner::{Miner, Processor, Summary, Watch, mib};
 
 /// Between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(10);
@@ -22,7 +23,7 @@ const PROGRESS: Duration = Duration::from_secs(10);
 pub(crate) fn run(args: &MineArgs) -> Result<(), Failure> {
     let plan = Plan::new(args)?;
     let interrupt = Interrupt::install()?;
-    let miner = Miner::new(plan.options, plan.threads)?;
+    let miner = Miner::new(plan.options, plan.algorithm, plan.processor)?;
     let (watch, close) = (miner.watch(), miner.close_handle());
     let mined = thread::scope(|scope| {
         let companion = scope.spawn(|| accompany(&watch, &close, plan.time, &interrupt));
@@ -33,6 +34,9 @@ pub(crate) fn run(args: &MineArgs) -> Result<(), Failure> {
         mined
     });
     print(args.json, &watch.summary())?;
+    if let Some(bytes) = pages::peak_memory() {
+        info!("peak memory {}", mib(bytes));
+    }
     mined?;
     if interrupt.is_requested() {
         Err(Failure::Interrupted)
@@ -46,13 +50,14 @@ pub(crate) fn run(args: &MineArgs) -> Result<(), Failure> {
 /// Flags over configuration over defaults.
 struct Plan {
     options: Options,
-    threads: Option<usize>,
+    algorithm: Algorithm,
+    processor: Processor,
     time: Option<Duration>,
 }
 
 impl Plan {
     fn new(args: &MineArgs) -> Result<Self, Failure> {
-        let MineConfig { urls, user, pass, algorithm, threads, time } =
+        let MineConfig { urls, user, pass, algorithm, threads, affinity, priority, time } =
             Config::load(args.config.as_deref(), Part::Mine)?.mine;
         let urls = if args.urls.is_empty() { urls } else { args.urls.clone() };
         if urls.is_empty() {
@@ -67,7 +72,12 @@ impl Plan {
         }
         let options = Options::new(urls, login).map_err(|error| Failure::Usage(error.to_string()))?;
         let time = args.time.or(time).map(Duration::from_secs);
-        Ok(Self { options, threads: args.threads.or(threads), time })
+        let processor = Processor {
+            threads: args.threads.or(threads),
+            affinity: args.affinity.clone().or(affinity),
+            priority: args.priority.or(priority).unwrap_or_default(),
+        };
+        Ok(Self { options, algorithm, processor, time })
     }
 }
 
@@ -97,6 +107,7 @@ fn print(json: bool, summary: &Summary) -> io::Result<()> {
             "hashes": hashes,
             "rate": rate.hashes_per_second(),
             "seconds": seconds,
+            "peak_memory": pages::peak_memory(),
         });
         writeln!(out, "{line}")
     } else {

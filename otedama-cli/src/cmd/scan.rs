@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use otedama_core::{Algorithm, Header, Work, hex};
+use otedama_gpu::pages;
 use otedama_hash::{Kernel, NonceRange, Scan, Stop};
 
 use crate::args::ScanArgs;
@@ -23,14 +24,15 @@ pub(crate) fn run(args: &ScanArgs) -> Result<(), Failure> {
     let asked = stop.clone();
     Interrupt::install()?.on_request(move || asked.request());
     let work = Work::new(args.algorithm, header, args.target);
+    let (mut scanner, _) = pages::scanner(kernel).map_err(|error| Failure::Failed(error.to_string()))?;
     let mut out = BufWriter::new(io::stdout().lock());
     for range in ascending(args.algorithm, args.start, args.count) {
-        scan(&mut *kernel.scanner(), &work, range, &stop, &mut out)?;
+        scan(&mut *scanner, &work, range, &stop, &mut out)?;
     }
     Ok(())
 }
 
-/// The kernel of this name, else the fastest, after it has proved itself.
+/// The kernel of this name, else the one that is likely to be fastest, after it has proved itself.
 pub(crate) fn choose(algorithm: Algorithm, name: Option<&str>) -> Result<Kernel, Failure> {
     let kernel = match name {
         Some(name) => Kernel::find(algorithm, name).map_err(|error| Failure::Usage(error.to_string()))?,

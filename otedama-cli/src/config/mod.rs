@@ -21,7 +21,7 @@ use std::io::{self, Read as _};
 use otedama_core::{Algorithm, AlgorithmSet};
 
 pub(crate) use self::identity::SchemeConfig;
-pub(crate) use self::mine::{MAX_THREADS, MineConfig};
+pub(crate) use self::mine::{Affinity, MAX_THREADS, MineConfig};
 pub(crate) use self::node::{Credentials, NodeConfig};
 pub(crate) use self::pool::{DEFAULT_STORE, PoolConfig};
 pub(crate) use self::problem::ConfigError;

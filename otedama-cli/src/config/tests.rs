@@ -219,3 +219,33 @@ fn nothing_at_all_is_no_pool() {
     assert!(errors("[1, 2]").contains("c.yaml:1: a mapping expected, a list found"));
     assert!(errors("a: [").starts_with("c.yaml:"));
 }
+
+#[test]
+fn where_and_how_threads_run_is_read() {
+    use otedama_gpu::cpu::Priority;
+
+    let mine = |text: &str| load(&format!("mine: {{ {text} }}")).map(|config| config.mine);
+    let affinity = |text: &str| mine(&format!("affinity: {text}")).unwrap().affinity;
+    assert_eq!(affinity("auto"), Some(Affinity::Auto));
+    for text in ["[0, 2]", "'0,2'", "'0, 2'"] {
+        assert_eq!(affinity(text), Some(Affinity::Listed(vec![0, 2])), "{text}");
+    }
+    assert_eq!(affinity("3"), Some(Affinity::Listed(vec![3])));
+    assert_eq!(mine("priority: low").unwrap().priority, Some(Priority::Low));
+    assert_eq!(mine("user: a").map(|mine| (mine.affinity, mine.priority)), Ok((None, None)));
+    let variables = [("OTEDAMA_MINE__AFFINITY", "[1]"), ("OTEDAMA_MINE__PRIORITY", "idle")];
+    let variables = variables.map(|(name, value)| (name.into(), value.into()));
+    let over = Config::parse("c.yaml", "mine: { affinity: auto }", variables, Part::Mine).unwrap().mine;
+    let expected = (Some(Affinity::Listed(vec![1])), Some(Priority::Idle));
+    assert_eq!((over.affinity, over.priority), expected);
+    for (wrong, why) in [
+        ("affinity: []", "mine.affinity: a list of processors needs at least one"),
+        ("affinity: [a]", "mine.affinity[0]: `a` is not a whole number"),
+        ("affinity: '0,'", "mine.affinity: `0,` is neither auto nor a list"),
+        ("priority: urgent", "mine.priority: `urgent` is no priority; known: idle, low, normal, high"),
+        ("afinity: auto", "mine.afinity: unknown key; the nearest known one is `affinity`"),
+    ] {
+        let message = errors(&format!("mine: {{ {wrong} }}"));
+        assert!(message.contains(why), "{wrong}: {message}");
+    }
+}

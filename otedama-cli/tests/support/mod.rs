@@ -29,6 +29,8 @@ fn without_surroundings(mut command: Command, args: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
+    // What the program keeps for the next time is not the user's own.
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

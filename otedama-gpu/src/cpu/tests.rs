@@ -203,17 +203,31 @@ fn automatic_binding_has_a_thread_for_each_logical_cpu() {
     assert_eq!(fewer.threads(), 1);
 }
 
-/// A stop that comes while the kernels are still being measured ends that, too.
+/// A stop that comes before or while the kernels are measured ends that, too, as quickly as it ends a scan.
 #[test]
 fn a_stop_is_heeded_before_the_first_scan() {
-    let calibration = Calibration::kept_in("no/such/folder\0");
-    let mut cpu = Builder::new().threads(1).calibration(calibration).build().unwrap();
-    let mut scanner = cpu.scanners().unwrap().remove(0);
-    let stop = Stop::new();
-    stop.request();
-    let scanned =
-        scanner.scan(&work(Algorithm::SHA256D), NonceRange::new(0, 1 << 32), &stop, &mut Vec::new());
-    assert_eq!(scanned, Ok(Scanned::new(0)));
+    for algorithm in Builder::new().build().unwrap().info().algorithms {
+        let stopped_after = |pause| {
+            // Nothing is known, and nothing can be kept.
+            let calibration = Calibration::kept_in("no/such/folder\0");
+            let mut cpu = Builder::new().threads(1).calibration(calibration).build().unwrap();
+            let (mut scanner, work, stop) =
+                (cpu.scanners().unwrap().remove(0), unsolvable(algorithm), Stop::new());
+            thread::scope(|scope| {
+                let scan = || scanner.scan(&work, NonceRange::all(algorithm), &stop, &mut Vec::new());
+                let scanning = scope.spawn(scan);
+                thread::sleep(pause);
+                let begin = Instant::now();
+                stop.request();
+                scanning.join().unwrap().unwrap();
+                begin.elapsed()
+            })
+        };
+        let quickest = (0..40).map(|millis| stopped_after(Duration::from_millis(millis))).min().unwrap();
+        assert!(quickest <= Duration::from_millis(10), "{algorithm}: {quickest:?}");
+        let quickest = (0..10).map(|_| stopped_after(Duration::from_millis(30))).min().unwrap();
+        assert!(quickest <= Duration::from_millis(10), "{algorithm}, 30 ms later: {quickest:?}");
+    }
 }
 
 /// The shortest time from a stop to the end of a scan that would take hours. What the machine does besides can only

@@ -127,10 +127,7 @@ pub(crate) unsafe fn advise(start: *mut u8, len: usize) -> Backing {
     // SAFETY: what the caller promises.
     return unsafe { linux::make_transparent(start, len) };
     #[cfg(not(target_os = "linux"))]
-    {
-        let _ = start;
-        Backing::small(len)
-    }
+    state::backing("", start.addr(), len)
 }
 
 impl Backing {

@@ -73,7 +73,6 @@ fn more(pool: Option<(usize, usize)>, pages: usize) -> Option<usize> {
 }
 
 /// What `/proc/self/smaps` says about this piece of memory.
-#[cfg(any(target_os = "linux", test))]
 pub(super) fn backing(smaps: &str, start: usize, len: usize) -> Backing {
     let (mut kind, mut covered) = (PageKind::Small, 0_usize);
     let mut overlap = 0;
@@ -103,7 +102,6 @@ pub(super) fn backing(smaps: &str, start: usize, len: usize) -> Backing {
 }
 
 /// The addresses of `55d0c0000000-55d0c0200000 rw-p ...`, the first line of each mapping.
-#[cfg(any(target_os = "linux", test))]
 fn bounds(line: &str) -> Option<(usize, usize)> {
     let (range, _) = line.split_once(' ')?;
     let (from, to) = range.split_once('-')?;
