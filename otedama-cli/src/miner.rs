@@ -78,6 +78,8 @@ impl Miner {
     /// A miner of an algorithm, whose kernel is chosen at once. It connects once it [runs](Self::run).
     pub(crate) fn new(options: Options, algorithm: Algorithm, processor: Processor) -> Result<Self, Failure> {
         let failed = |error: &dyn ToString| Failure::Failed(error.to_string());
+        #[cfg(feature = "randomx")]
+        let processor = processor.fed_by_caches(algorithm);
         let device = processor.device()?;
         device.choose(algorithm).map_err(|error| failed(&error))?;
         let client = Client::new(options);
@@ -120,6 +122,13 @@ impl Miner {
 }
 
 impl Processor {
+    /// No more threads than the caches feed, unless it was said how many or where.
+    #[cfg(feature = "randomx")]
+    fn fed_by_caches(self, algorithm: Algorithm) -> Self {
+        let free = self.threads.is_none() && self.affinity.is_none() && algorithm == Algorithm::RANDOMX;
+        if free { Self { threads: Some(crate::cmd::randomx::fed_threads()), ..self } } else { self }
+    }
+
     fn device(self) -> Result<cpu::Cpu, Failure> {
         let Self { threads, affinity, priority } = self;
         let mut builder =

@@ -42,9 +42,9 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
         print(args.json, &rows)?;
         advise(&rows);
     }
-    // Large tables take a minute and 2.3 GiB: only where they are asked for.
     #[cfg(feature = "randomx")]
     if args.algorithm.is_none() {
+        // Large tables take a minute and 2.3 GiB: only where they are asked for.
         super::randomx::bench(Some("light"), args.threads, time, args.json, &interrupt)?;
     }
     Ok(())

@@ -17,6 +17,7 @@ use tracing::info;
 
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
+use crate::miner::mib;
 
 /// The key of the tables that are measured.
 const SEED: Seed = Seed(*b"otedama: the speed of this CPU..");
@@ -226,9 +227,4 @@ fn checksum(tables: &Tables) -> Result<String, Failure> {
 
 fn failed(error: &dyn ToString) -> Failure {
     Failure::Failed(error.to_string())
-}
-
-/// Bytes for people.
-fn mib(bytes: u64) -> String {
-    format!("{} MiB", bytes >> 20)
 }
