@@ -107,20 +107,19 @@ pub(super) fn search<V: Lanes>(prepared: &Prepared, first: u64, count: u32, foun
     let mut blocks = prepared.blocks.map(|block| splat::<V, 16>(&block));
     // The nonce is big-endian, the words of a block are little-endian.
     blocks[0][HIGH] = V::splat(low_bits(first >> 32).swap_bytes());
-    let limit = V::splat(prepared.top);
+    let (limit, all) = (V::splat(prepared.top), prepared.count + 1);
     let mut offset = 0;
     while offset < count {
         blocks[0][LOW] = V::count_from(low_bits(first).wrapping_add(offset)).swap_bytes();
         let mut value = splat(&INITIAL);
         // One loop over both hashes, so that there is one copy of the rounds, and it stays in the cache.
-        for at in 0..=prepared.count.min(MAX_BLOCKS) {
+        for (at, (block, (len, flags))) in blocks.iter_mut().zip(prepared.kinds).take(all).enumerate() {
             if at == prepared.count {
-                blocks[at][..8].copy_from_slice(&value);
+                block[..8].copy_from_slice(&value);
                 value = splat(&INITIAL);
             }
-            let (len, flags) = prepared.kinds[at];
             let mut state = lanes::start(value, [0, 0], len, flags);
-            rounds(&mut state, &blocks[at]);
+            rounds(&mut state, block);
             value = output(&state);
         }
         let candidates = value[0].swap_bytes().at_most(limit);
