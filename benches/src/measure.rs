@@ -123,15 +123,26 @@ mod tests {
         assert!(median(std::iter::empty()).is_nan());
     }
 
+    fn spin(rounds: u64) -> Task<'static> {
+        Box::new(move |count| {
+            for _ in 0..count * rounds {
+                std::hint::black_box(std::hint::black_box(3u64).wrapping_mul(5));
+            }
+        })
+    }
+
+    /// More threads than processors share them: together they do no more than one on each.
+    #[test]
+    fn threads_are_counted_together() {
+        let crowd = 2 * threads();
+        let found = scale(crowd, || spin(1_000));
+        #[expect(clippy::cast_precision_loss, reason = "a small number")]
+        let most = 0.8 * crowd as f64;
+        assert!(found.ratio > 0.1 && found.ratio < most, "{found:?}");
+    }
+
     #[test]
     fn half_the_work_is_twice_as_fast() {
-        fn spin(rounds: u64) -> Task<'static> {
-            Box::new(move |count| {
-                for _ in 0..count * rounds {
-                    std::hint::black_box(std::hint::black_box(3u64).wrapping_mul(5));
-                }
-            })
-        }
         let found = compare(spin(1_000), spin(2_000));
         assert!((1.5..2.7).contains(&found.ratio), "{found:?}");
     }

@@ -89,7 +89,7 @@ fn every_kernel_at_the_edges() {
             let work = work(kernel.algorithm(), header(kernel.algorithm(), 0x5a), target);
             let starts = [wide - few / 2, 0, 1, wide - 1, wide, wide + 3, last, last - few / 2];
             for start in starts.into_iter().take(if cfg!(miri) { 1 } else { starts.len() }) {
-                for count in [0, 1, few] {
+                for count in [few, 0, 1].into_iter().take(if cfg!(miri) { 1 } else { 3 }) {
                     equals_the_oracle(kernel, &work, NonceRange::new(start, count));
                 }
             }
