@@ -48,7 +48,7 @@ pub(super) fn map(len: usize, gib: bool) -> Option<(Mapping, Backing)> {
 ///
 /// # Safety
 /// `start` and `len` are memory that is allocated, may be written, and stays so during the call.
-pub(super) unsafe fn make_transparent(start: *mut u8, len: usize) -> Backing {
+unsafe fn make_transparent(start: *mut u8, len: usize) -> Backing {
     let (from, to) = (start.addr(), start.addr().saturating_add(len));
     // Advice is about whole pages; the last one may belong to others, too.
     let (first, end) = (from.next_multiple_of(MIB2), to & !(MIB2 - 1));

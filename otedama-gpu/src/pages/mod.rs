@@ -116,20 +116,6 @@ pub(crate) fn available_memory() -> Option<u64> {
     state::available(&std::fs::read_to_string("/proc/meminfo").ok()?)
 }
 
-/// Makes memory that somebody else allocated transparent huge, as far as it can be, and says what it is then. What it
-/// holds does not change.
-///
-/// # Safety
-/// `start` and `len` are memory that is allocated, may be written, and stays so during the call.
-#[allow(unsafe_code, dead_code, reason = "only a caller of a foreign library needs it")]
-pub(crate) unsafe fn advise(start: *mut u8, len: usize) -> Backing {
-    #[cfg(target_os = "linux")]
-    // SAFETY: what the caller promises.
-    return unsafe { linux::make_transparent(start, len) };
-    #[cfg(not(target_os = "linux"))]
-    state::backing("", start.addr(), len)
-}
-
 impl Backing {
     const fn small(len: usize) -> Self {
         Self { kind: PageKind::Small, len, covered: len }
@@ -257,20 +243,6 @@ mod tests {
     fn the_peak_includes_what_is_there_now() {
         let pages = Pages::new(32 * MIB2);
         assert!(peak_memory().unwrap() >= u64::try_from(pages.len()).unwrap());
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    #[allow(unsafe_code, reason = "the function under test wants a promise")]
-    fn foreign_memory_keeps_what_it_holds() {
-        let mut bytes: Vec<u8> = (0..8 * MIB2 + 12345).map(|at| u8::try_from(at % 251).unwrap()).collect();
-        // SAFETY: a vector is allocated, and borrowed for writing during the call.
-        let backing = unsafe { advise(bytes.as_mut_ptr(), bytes.len()) };
-        assert_eq!(backing.len, bytes.len());
-        assert!(backing.kind <= PageKind::Transparent && backing.covered <= backing.len, "{backing:?}");
-        assert!(bytes.iter().enumerate().all(|(at, byte)| usize::from(*byte) == at % 251));
-        // SAFETY: nothing is allocated, and nothing is asked for.
-        assert_eq!(unsafe { advise(bytes.as_mut_ptr(), 0) }, Backing::small(0));
     }
 
     #[test]
