@@ -122,7 +122,8 @@ impl Job {
     /// The digests of the headers with the nonces from `first`: their first four words, and their last four.
     #[inline(always)]
     fn first_hash(&self, sha: Sha, first: u32) -> (Quads, Quads) {
-        let nonces = sha.quad([0, 1, 2, 3].map(|lane| first.wrapping_add(lane).swap_bytes()));
+        let nonce = |lane: u32| first.wrapping_add(lane).swap_bytes();
+        let nonces = sha.quad([nonce(0), nonce(1), nonce(2), nonce(3)]);
         let mut states = States { abef: self.with_nonces(sha, nonces), cdgh: [self.cdgh; STREAMS] };
         states.same(sha, 4, [PAD, 0, 0, 0]);
         states.same(sha, 8, [0; 4]);
@@ -155,7 +156,7 @@ impl Job {
                 _mm_unpacklo_epi64(high, high),
                 _mm_unpackhi_epi64(high, high),
             ];
-            added.map(|added| self.abef.add(Quad(added)))
+            each(|at| self.abef.add(Quad(added[at])))
         })
     }
 
@@ -198,8 +199,10 @@ fn last_words(sha: Sha, front: Quads, back: Quads) -> [u32; STREAMS] {
     let mut w3 = each(|at| bits.first(w0[at]).add(w2[at].shifted(w1[at])).second(w2[at]));
     states.rounds_to_59(sha, [&mut w0, &mut w1, &mut w2, &mut w3]);
     // After 61 rounds `e` stands where `h` would after 64; one round more makes it `f`, the lowest.
-    let states = states.two_rounds(w3.map(|words| words.add(sha.quad([K[60], 0, 0, 0]))));
-    states.abef.map(|abef| abef.lowest().wrapping_add(h))
+    let constant = sha.quad([K[60], 0, 0, 0]);
+    let abef = states.two_rounds(each(|at| w3[at].add(constant))).abef;
+    let word = |at: usize| abef[at].lowest().wrapping_add(h);
+    [word(0), word(1), word(2), word(3)]
 }
 
 impl States {
@@ -230,11 +233,11 @@ impl States {
     /// Four rounds on words that are the same for all streams.
     #[inline(always)]
     fn same(&mut self, sha: Sha, from: usize, words: [u32; 4]) {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|at| K[from + at].wrapping_add(words[at]));
-        for input in [sha.quad([a, b, 0, 0]), sha.quad([c, d, 0, 0])] {
-            let next = each(|at| self.abef[at].two_rounds(self.cdgh[at], input));
-            (self.abef, self.cdgh) = (next, self.abef);
-        }
+        let sum = |at: usize| K[from + at].wrapping_add(words[at]);
+        let (lower, upper) = (sha.quad([sum(0), sum(1), 0, 0]), sha.quad([sum(2), sum(3), 0, 0]));
+        let middle = each(|at| self.abef[at].two_rounds(self.cdgh[at], lower));
+        let end = each(|at| middle[at].two_rounds(self.abef[at], upper));
+        (self.abef, self.cdgh) = (end, middle);
     }
 
     /// The rounds 28 to 59, from the words 16 to 31 on; leaves the words 48 to 63.
@@ -275,7 +278,8 @@ impl Sha {
     /// Four words, the lowest lane first.
     #[inline(always)]
     fn quad(self, words: [u32; 4]) -> Quad {
-        let [a, b, c, d] = words.map(u32::cast_signed);
+        let [a, b, c, d] = words;
+        let [a, b, c, d] = [a.cast_signed(), b.cast_signed(), c.cast_signed(), d.cast_signed()];
         sha!(Quad(_mm_setr_epi32(a, b, c, d)))
     }
 }
