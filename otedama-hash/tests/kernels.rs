@@ -125,7 +125,9 @@ fn every_kernel_with_full_vectors_and_a_rest() {
         let work = work(algorithm, header, one_in(2));
         let range = NonceRange::new(algorithm.max_nonce() - 16, 19);
         let expected = oracle::scan(&work, range).unwrap();
-        for kernel in Kernel::available(algorithm) {
+        // All tests interpret the portable one.
+        let tested = |kernel: &Kernel| !cfg!(miri) || kernel.name() != "portable";
+        for kernel in Kernel::available(algorithm).into_iter().filter(tested) {
             let mut found = Vec::new();
             kernel.scanner().scan(&work, range, &Stop::new(), &mut found).unwrap();
             assert_eq!(found.iter().map(|solution| solution.nonce).collect::<Vec<_>>(), expected, "{kernel}");
