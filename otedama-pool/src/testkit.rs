@@ -233,7 +233,7 @@ impl Bench {
                 self.closed.insert(connection, reason);
             }
             Effect::Verify { checks } => {
-                let digests = self.verifier.digests(checks.iter().map(|(_, claim)| &**claim));
+                let digests = self.verifier.digests(checks.iter().map(|(_, claim)| claim));
                 for ((check, _), digest) in checks.into_iter().zip(digests) {
                     self.core.handle(Input::Verified { check, digest }, now);
                 }

@@ -1,6 +1,5 @@
 //! Where a share is judged: cheap checks first, the hash anywhere, the verdict last.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use otedama_core::{Claim, Digest, Goal, HeaderSource, Job, Now, Reject, Share, Verdict};
@@ -11,7 +10,7 @@ pub const MAX_AHEAD: Duration = Duration::from_secs(7200);
 /// A share that passed the cheap checks, or failed only those that do not matter to the chain, and waits for its hash.
 #[derive(Debug, Clone)]
 pub struct Pending {
-    claim: Arc<Claim>,
+    claim: Claim,
     refused: Option<Reject>,
 }
 
@@ -35,7 +34,7 @@ impl Pending {
     /// # Errors
     /// [`Reject`] if no header can be made of the share: the miner is at fault.
     pub fn begin(job: &Job, share: &Share, stale: bool, now: Now) -> Result<Self, Reject> {
-        let claim = Arc::new(job.claim(share)?);
+        let claim = job.claim(share)?;
         let refused = if stale { Some(Reject::Stale) } else { too_new(job, share, now) };
         Ok(Self { claim, refused })
     }
@@ -50,13 +49,13 @@ impl Pending {
 
     /// The claim whose header has to be hashed.
     #[must_use]
-    pub const fn claim(&self) -> &Arc<Claim> {
+    pub const fn claim(&self) -> &Claim {
         &self.claim
     }
 
     /// The job that the share is for.
     #[must_use]
-    pub fn job(&self) -> &Job {
+    pub const fn job(&self) -> &Job {
         self.claim.job()
     }
 

@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Something that happened outside of the core's thread.
 pub(super) enum Message {
     Received(u64, String),
-    Verified(Vec<(CheckId, Digest)>),
+    Verified(Checks, Vec<Digest>),
     Persisted(BatchId, Result<Vec<Applied>, JournalError>),
     RolledUp(Result<RolledUp, JournalError>),
 }
@@ -46,7 +46,7 @@ enum Order {
 }
 
 /// Shares that wait for their hash.
-type Checks = Vec<(CheckId, Arc<Claim>)>;
+type Checks = Vec<(CheckId, Claim)>;
 
 /// The core and what is around it.
 pub(super) struct Shell {
@@ -174,8 +174,8 @@ impl Shell {
         let now = now(self.origin);
         match message {
             Message::Received(connection, lines) => self.receive(connection, lines),
-            Message::Verified(hashed) => {
-                for (check, digest) in hashed {
+            Message::Verified(checks, digests) => {
+                for ((check, _), digest) in checks.into_iter().zip(digests) {
                     self.core.handle(Input::Verified { check, digest }, now);
                 }
             }
@@ -253,9 +253,8 @@ fn start_hashing(inbox: Sender<Message>) -> Result<(Sender<Checks>, JoinHandle<(
     let (sender, orders) = mpsc::channel::<Checks>();
     let thread = thread::Builder::new().name("hashing".into()).spawn(move || {
         for checks in orders {
-            let digests = verifier.digests(checks.iter().map(|(_, claim)| &**claim));
-            let hashed = checks.iter().map(|(check, _)| *check).zip(digests).collect();
-            if inbox.send(Message::Verified(hashed)).is_err() {
+            let digests = verifier.digests(checks.iter().map(|(_, claim)| claim));
+            if inbox.send(Message::Verified(checks, digests)).is_err() {
                 return;
             }
         }

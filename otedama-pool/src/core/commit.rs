@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use otedama_core::{Amount, Digest, Hash256, Moment, Now, Percent, UnixTime, Weight};
+use otedama_core::{Amount, Digest, Hash256, Moment, Now, Percent, Target, UnixTime, Weight};
 use otedama_stratum::Ticket;
 
 use super::io::{BatchId, ConnectionId, Effect};
@@ -67,6 +67,7 @@ pub(super) struct Commit {
     terms: Terms,
     life: Life,
     window: ShareWindow,
+    span: Option<(Target, Weight)>,
     sequence: u64,
     batches: u64,
     waiting: Vec<Record>,
@@ -92,7 +93,18 @@ impl Commit {
     pub(super) fn new(terms: Terms, life: Life) -> Self {
         let (sequence, batches, blocks_held, rest_until) = (0, 0, 0, None);
         let (window, waiting, in_flight) = (ShareWindow::default(), Vec::new(), None);
-        Self { terms, life, window, sequence, batches, waiting, in_flight, blocks_held, rest_until }
+        Self {
+            terms,
+            life,
+            window,
+            span: None,
+            sequence,
+            batches,
+            waiting,
+            in_flight,
+            blocks_held,
+            rest_until,
+        }
     }
 
     /// Takes in the shares of earlier lives, newest first.
@@ -257,8 +269,16 @@ impl Commit {
         }
     }
 
+    /// What the scheme looks back on at this target; nearly always the one that it was asked about last.
+    fn span(&mut self, network: Target) -> Weight {
+        match self.span {
+            Some((last, span)) if last == network => span,
+            _ => self.span.insert((network, self.terms.scheme.span(network))).1,
+        }
+    }
+
     fn share(&mut self, share: &AcceptedShare, time: UnixTime) -> ShareRecord {
-        let span = self.terms.scheme.span(share.job.body.network_target());
+        let span = self.span(share.job.body.network_target());
         self.window.push_for_now(&share.account, share.weight, span);
         self.sequence += 1;
         ShareRecord {

@@ -128,10 +128,11 @@ pub enum Effect {
         reason: CloseReason,
     },
     /// Hash the headers of these claims and answer each with [`Input::Verified`], in any order, on any thread.
-    /// [`Verifier::digests`](otedama_hash::Verifier::digests) takes them all at once.
+    /// [`Verifier::digests`](otedama_hash::Verifier::digests) takes them all at once. A thread that hashes had better give
+    /// the claims back to be dropped: their counts of references are busy elsewhere.
     Verify {
         /// What to hash, each with what is to be given back.
-        checks: Vec<(CheckId, Arc<Claim>)>,
+        checks: Vec<(CheckId, Claim)>,
     },
     /// Read nothing more from this connection until [`Effect::Resume`]: it has as much under way as it may.
     Pause {

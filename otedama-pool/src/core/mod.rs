@@ -14,7 +14,6 @@ mod votes;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use otedama_core::{Claim, Extranonce, Moment, Now, Target, Weight};
@@ -57,10 +56,10 @@ pub struct PoolCore {
     sources: Sources,
     commit: Commit,
     blocks: Blocks,
-    checks: NumberMap<CheckId, Box<PendingShare>>,
+    checks: NumberMap<CheckId, PendingShare>,
     last_check: u64,
     /// Those whose hash was not asked for yet.
-    unhashed: Vec<(CheckId, Arc<Claim>)>,
+    unhashed: Vec<(CheckId, Claim)>,
     /// Connections that are not read from for now.
     paused: usize,
     /// Some of them may wait for the pool as a whole, not for shares of their own.

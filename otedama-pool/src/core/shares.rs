@@ -33,7 +33,7 @@ impl PoolCore {
             Ok(pending) => {
                 self.last_check += 1;
                 let check = CheckId(self.last_check);
-                self.unhashed.push((check, Arc::clone(pending.pending.claim())));
+                self.unhashed.push((check, pending.pending.claim().clone()));
                 self.checks.insert(check, pending);
                 self.share_begins(id);
             }
@@ -42,12 +42,7 @@ impl PoolCore {
     }
 
     /// What does not count as a share is hashed all the same if a header can be made of it: it may be a block.
-    fn begin(
-        &self,
-        id: ConnectionId,
-        ticket: Option<Ticket>,
-        share: &Share,
-    ) -> Result<Box<PendingShare>, Reject> {
+    fn begin(&self, id: ConnectionId, ticket: Option<Ticket>, share: &Share) -> Result<PendingShare, Reject> {
         let connection = self.connections.get(&id).ok_or(Reject::NotSubscribed)?;
         let known = connection.worker(share.worker);
         let worker = known.or_else(|| connection.first_worker()).ok_or(Reject::Unauthorized)?;
@@ -62,13 +57,13 @@ impl PoolCore {
             pending = pending.refused(Reject::Overloaded);
         }
         let (worker, board, share) = (worker.clone(), Arc::clone(&sent.board), share.clone());
-        Ok(Box::new(PendingShare { connection: id, ticket, worker, board, share, pending }))
+        Ok(PendingShare { connection: id, ticket, worker, board, share, pending })
     }
 
     /// The hash is there: the verdict. A block goes out whatever the verdict on the share is.
     pub(super) fn verified(&mut self, check: CheckId, digest: Digest) {
         let Some(checked) = self.checks.remove(&check) else { return };
-        let PendingShare { connection, ticket, worker, board: job, pending, .. } = &*checked;
+        let PendingShare { connection, ticket, worker, board: job, pending, .. } = &checked;
         let (connection, ticket) = (*connection, *ticket);
         let board = &mut self.board;
         let judged = pending.finish(digest, |digest| board.is_first(job, digest));

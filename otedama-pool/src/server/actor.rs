@@ -192,7 +192,7 @@ impl Actor {
 
     fn verified(&mut self, hashed: Hashed) {
         let now = self.clock.now();
-        for (check, digest) in hashed {
+        for ((check, _), digest) in hashed.checks.into_iter().zip(hashed.digests) {
             self.core.handle(Input::Verified { check, digest }, now);
         }
     }

@@ -70,9 +70,14 @@ pub(super) fn journal(
 }
 
 /// Shares that wait for their hash.
-type Checks = Vec<(CheckId, Arc<Claim>)>;
-/// Digests of their headers.
-pub(super) type Hashed = Vec<(CheckId, Digest)>;
+type Checks = Vec<(CheckId, Claim)>;
+
+/// Shares with the digests of their headers.
+#[derive(Debug, Default)]
+pub(super) struct Hashed {
+    pub(super) checks: Checks,
+    pub(super) digests: Vec<Digest>,
+}
 
 /// Hashes headers: at once where that keeps the caller for some ten microseconds, else on threads.
 #[derive(Debug)]
@@ -103,22 +108,22 @@ impl Hashing {
     /// The digests; none if they will come as messages.
     pub(super) fn hash(&self, mut checks: Checks) -> Hashed {
         if checks.len() <= self.at_once {
-            return digests(&self.verifier, &checks);
+            return digests(&self.verifier, checks);
         }
         while !checks.is_empty() {
             let rest = checks.split_off(self.piece.min(checks.len()));
             // The threads end no earlier than the actor that owns this.
             let _ = self.queue.send(std::mem::replace(&mut checks, rest));
         }
-        Hashed::new()
+        Hashed::default()
     }
 }
 
-fn digests(verifier: &Verifier, checks: &Checks) -> Hashed {
+fn digests(verifier: &Verifier, checks: Checks) -> Hashed {
     points::pass("before-verified");
-    let digests = verifier.digests(checks.iter().map(|(_, claim)| &**claim));
+    let digests = verifier.digests(checks.iter().map(|(_, claim)| claim));
     points::pass("after-verified");
-    checks.iter().map(|(check, _)| *check).zip(digests).collect()
+    Hashed { checks, digests }
 }
 
 fn verify(
@@ -129,7 +134,7 @@ fn verify(
     loop {
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(checks) = next else { return };
-        if messages.blocking_send(Message::Verified(digests(verifier, &checks))).is_err() {
+        if messages.blocking_send(Message::Verified(digests(verifier, checks))).is_err() {
             return;
         }
     }
