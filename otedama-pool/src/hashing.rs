@@ -11,6 +11,27 @@ pub(crate) type NumberMap<K, V> = HashMap<K, V, BuildHasherDefault<Spread>>;
 /// Parts of a [`DigestSet`].
 const PARTS: usize = 64;
 
+/// Where the parts of a [`DigestSet`] begin, in 65536ths of all digests: the `n`-th at `2^(n/64) - 1`, the root of 2
+/// times as large as the one before. Equal parts would all be full at the same time; these fill one after the other, at
+/// even distances until the set has doubled.
+const BEGINNINGS: [u16; PARTS] = beginnings();
+
+const fn beginnings() -> [u16; PARTS] {
+    /// 2^(1/64) times 2^62.
+    const ROOT: u128 = 4_661_903_986_662_671_289;
+    let mut out = [0; PARTS];
+    let (mut power, mut at) = (1_u128 << 62, 0);
+    while at < PARTS {
+        let part = (power - (1 << 62)) >> 46;
+        #[expect(clippy::cast_possible_truncation, reason = "below 65536, as the power is below 2")]
+        let part = part as u16;
+        out[at] = part;
+        power = (power * ROOT) >> 62;
+        at += 1;
+    }
+    out
+}
+
 /// A set of digests, in parts: a part that grows is a small one, and nobody waits for the whole to be moved.
 ///
 /// Whoever would like two of them in one place has to find two shares whose first eight bytes agree in many bits, on top
@@ -36,10 +57,11 @@ impl DigestSet {
         }
     }
 
-    /// The ninth byte is as random as those that the parts look at.
+    /// The ninth and tenth byte are as random as those that the parts look at.
     fn part(&mut self, digest: &Digest) -> Option<&mut HashSet<Digest, BuildHasherDefault<Front>>> {
-        let byte = digest.as_bytes().get(8).copied().unwrap_or(0);
-        self.parts.get_mut(usize::from(byte) % PARTS)
+        let [.., low, high] = digest.as_bytes().first_chunk::<10>()?;
+        let place = u16::from_le_bytes([*low, *high]);
+        self.parts.get_mut(BEGINNINGS.partition_point(|beginning| *beginning <= place).checked_sub(1)?)
     }
 }
 
@@ -98,11 +120,22 @@ mod tests {
     }
 
     #[test]
+    fn parts_are_full_one_after_the_other() {
+        let widths: Vec<u32> = (0..PARTS)
+            .map(|at| BEGINNINGS.get(at + 1).map_or(1 << 16, |next| u32::from(*next)) - u32::from(BEGINNINGS[at]))
+            .collect();
+        assert_eq!((BEGINNINGS[0], widths.iter().sum::<u32>()), (0, 1 << 16));
+        assert!(widths.is_sorted(), "{widths:?}");
+        let doubled = f64::from(widths[PARTS - 1]) / f64::from(widths[0]);
+        assert!((1.9..2.1).contains(&doubled), "{doubled}");
+    }
+
+    #[test]
     fn digests_are_found_again() {
         let digest = |number: u64| {
             let mut bytes = [0; 32];
             bytes[..8].copy_from_slice(&number.to_le_bytes());
-            bytes[8] = u8::try_from(number % 251).unwrap();
+            bytes[9] = u8::try_from(number % 251).unwrap();
             Digest::new(bytes)
         };
         let mut seen = DigestSet::default();
