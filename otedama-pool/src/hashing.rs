@@ -122,7 +122,9 @@ mod tests {
     #[test]
     fn parts_are_full_one_after_the_other() {
         let widths: Vec<u32> = (0..PARTS)
-            .map(|at| BEGINNINGS.get(at + 1).map_or(1 << 16, |next| u32::from(*next)) - u32::from(BEGINNINGS[at]))
+            .map(|at| {
+                BEGINNINGS.get(at + 1).map_or(1 << 16, |next| u32::from(*next)) - u32::from(BEGINNINGS[at])
+            })
             .collect();
         assert_eq!((BEGINNINGS[0], widths.iter().sum::<u32>()), (0, 1 << 16));
         assert!(widths.is_sorted(), "{widths:?}");

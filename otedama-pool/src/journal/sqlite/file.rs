@@ -18,6 +18,9 @@ pub(super) const VERSION: i64 = 2;
 pub(super) const SCHEMA: &str = include_str!("schema.sql");
 /// Bytes of a log that are read at once.
 const LOG_PIECE: usize = 1 << 20;
+/// Pages of the log after which it is written back into the file. The commit that does it waits for it, with all shares
+/// in it: a thousand pages, as SQLite would have it, take ten milliseconds and more.
+const LOG_PAGES: i64 = 64;
 /// How long a writer waits for a reader that blocks it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -122,6 +125,7 @@ pub(super) fn configure(connection: &Connection) -> Result<(), JournalError> {
     let settings = "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
                     PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 67108864;";
     connection.execute_batch(settings).map_err(Fault::from)?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES).map_err(Fault::from)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
