@@ -86,7 +86,7 @@ fn hash_takes_strict_hex_of_one_header_only() {
     }
     refused(&run_with_input(&["hash", "sha256d", "-"], &format!("{GENESIS}\n\n")), 2, "odd length");
     refused(&run_with_input(&["hash", "sha256d", "-"], &"0".repeat(1 << 20)), 2, "80 bytes, not 88");
-    refused(&run(&["hash", "x11", GENESIS]), 2, "known: sha256d, scrypt, randomx");
+    refused(&run(&["hash", "x11", GENESIS]), 2, "known: sha256d, scrypt, blake3-decred");
 }
 
 #[test]

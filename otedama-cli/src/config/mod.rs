@@ -153,12 +153,12 @@ pub(crate) fn algorithm(name: &str) -> Result<Algorithm, String> {
 
 /// The algorithm of this name, if its jobs are such as pools and miners here exchange.
 pub(crate) fn pooled(name: &str) -> Result<Algorithm, String> {
+    let over = |known: &Algorithm| known.over_bitcoin_header().is_bitcoin_like();
     let found = algorithm(name);
-    if found.as_ref().is_ok_and(|found| found.is_bitcoin_like()) {
+    if found.as_ref().is_ok_and(over) {
         return found;
     }
-    let known: Vec<_> =
-        AlgorithmSet::builtin().iter().filter(|known| known.is_bitcoin_like()).map(Algorithm::name).collect();
+    let known: Vec<_> = AlgorithmSet::builtin().iter().filter(over).map(Algorithm::name).collect();
     let why = if found.is_ok() {
         "is hashed, scanned and measured here, but neither served nor mined on a pool"
     } else {

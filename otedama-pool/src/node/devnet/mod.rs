@@ -63,7 +63,7 @@ impl Devnet {
     /// # Errors
     /// [`DevnetError`]: which says whether the configuration, the file or the machine is at fault.
     pub fn new(config: DevnetConfig) -> Result<Self, DevnetError> {
-        if !config.algorithm.is_bitcoin_like() {
+        if !config.algorithm.over_bitcoin_header().is_bitcoin_like() {
             return Err(otedama_hash::Unsupported(config.algorithm).into());
         }
         let identity = config.identity();
