@@ -21,7 +21,11 @@ pub(crate) fn run(args: &HashArgs) -> Result<(), Failure> {
         return super::randomx::hash(&bytes, args.seed.as_deref().ok_or_else(missing)?);
     }
     if args.seed.is_some() {
-        return Err(Failure::Usage("--seed: only randomx has tables".into()));
+        let name = match args.function {
+            Function::Work(algorithm) => algorithm.name(),
+            Function::Blake3 => "blake3",
+        };
+        return Err(Failure::Usage(format!("--seed: {name} has no tables")));
     }
     let digest = match args.function {
         Function::Work(algorithm) => otedama_hash::hash(algorithm, &bytes)
