@@ -171,7 +171,7 @@ pub(crate) struct MineArgs {
 /// A header to hash.
 #[derive(Debug, Args)]
 pub(crate) struct HashArgs {
-    /// The function: sha256d, scrypt, blake3-decred or blake3-alephium; or blake3, which takes bytes of any length
+    /// The function: sha256d, scrypt, blake3-decred, blake3-alephium or randomx; or blake3, which takes bytes of any length
     #[arg(value_name = "ALGORITHM", value_parser = function)]
     pub(crate) function: Function,
     /// The header as strict hex, or - to read it from standard input
@@ -193,7 +193,7 @@ pub(crate) enum Function {
 /// A range of nonces to search.
 #[derive(Debug, Args)]
 pub(crate) struct ScanArgs {
-    /// The function: sha256d, scrypt, blake3-decred or blake3-alephium
+    /// The function: sha256d, scrypt, blake3-decred, blake3-alephium or randomx
     #[arg(value_parser = algorithm)]
     pub(crate) algorithm: Algorithm,
     /// The whole header as strict hex, with any nonce
@@ -210,6 +210,9 @@ pub(crate) struct ScanArgs {
     /// The implementation; the fastest for this CPU if absent
     #[arg(long, value_name = "NAME")]
     pub(crate) kernel: Option<String>,
+    /// The seed of the tables as strict hex, for randomx: 32 bytes
+    #[arg(long, value_name = "HEX")]
+    pub(crate) seed: Option<String>,
     /// The chain that a digest must name, for blake3-alephium: the group that it comes from, the one that it goes to,
     /// and how many there are if not 4; any chain if absent
     #[arg(long, value_name = "FROM,TO[,GROUPS]", value_parser = chain)]

@@ -165,6 +165,36 @@ fn scan_wraps_and_ascends() {
     refused(&scan("0", "1", "ff"), 2, "invalid value");
 }
 
+/// What a scan finds is what `hash` says of each header; kernels have names, and tables a seed.
+#[cfg(feature = "randomx")]
+#[test]
+fn scan_searches_with_the_tables_of_a_seed() {
+    let (seed, target) = ("5a".repeat(32), format!("3f{}", "f".repeat(62)));
+    let header = |nonce: u8| format!("{}{nonce:02x}000000{}", "11".repeat(39), "22".repeat(33));
+    let scan = |more: &[&str]| {
+        let range = ["--target", &target, "--start", "0", "--count", "6"];
+        run(&[&["scan", "randomx", &header(9)], &range[..], more].concat())
+    };
+    let mut expected = String::new();
+    for nonce in 0..6 {
+        let hash = run(&["hash", "randomx", &header(nonce), "--seed", &seed]).stdout;
+        if u8::from_str_radix(&hash[62..64], 16).unwrap() <= 0x3f {
+            expected.push_str(&format!("{nonce}\n"));
+        }
+    }
+    done(&scan(&["--seed", &seed]), &expected);
+    done(&scan(&["--seed", &seed, "--kernel", "light"]), &expected);
+    refused(
+        &scan(&["--seed", &seed, "--kernel", "avx2"]),
+        2,
+        "no kernel \"avx2\" for randomx; known: fast, light",
+    );
+    refused(&scan(&[]), 2, "randomx needs --seed");
+    refused(&scan(&["--seed", "5a"]), 2, "--seed");
+    let range = ["--target", &target, "--start", "0", "--count", "1", "--seed", &seed];
+    refused(&run(&[&["scan", "sha256d", GENESIS], &range[..]].concat()), 2, "sha256d has no tables");
+}
+
 #[test]
 fn scan_ends_quietly_when_nobody_reads() {
     let target = "f".repeat(64);

@@ -11,7 +11,7 @@ use otedama_core::{Algorithm, Hash256, HashRate, Header, Seed, Target, Weight, W
 use otedama_gpu::pages::{self, Backing};
 use otedama_gpu::randomx::{Event, Mode, Ready, Store, caches, threads};
 use otedama_hash::randomx::{Cache, Pages, Provider as _, Scanner, Tables};
-use otedama_hash::{NonceRange, Scan as _, ScanError, Stop};
+use otedama_hash::{NonceRange, Scan, ScanError, Stop};
 use serde_json::json;
 use tracing::info;
 
@@ -39,6 +39,36 @@ pub(crate) fn hash(bytes: &[u8], key: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A scanner over the tables of the seed, which goes into the work: the light ones, unless the large ones are asked for.
+pub(crate) fn scanner(
+    seed: Option<&str>,
+    kernel: Option<&str>,
+    work: &mut Work,
+    stop: &Stop,
+) -> Result<Box<dyn Scan>, Failure> {
+    let usage = |error: &dyn ToString| Failure::Usage(error.to_string());
+    let seed =
+        seed.ok_or_else(|| usage(&"randomx needs --seed, the key of its tables as 32 bytes of hex"))?;
+    let seed = hex::decode_array(seed.as_bytes()).map_err(|error| usage(&format!("--seed: {error}")))?;
+    let seed = Seed(seed);
+    // Filling the large tables takes half a minute, in which the light ones do a thousand hashes.
+    let store = Store::builder().mode(mode(kernel.or(Some("light")))?).on_event(say()).build();
+    let made = store.tables(&seed, stop).map_err(|error| failed(&error))?;
+    let machine = made.ok_or(Failure::Interrupted)?.machine().map_err(|error| failed(&error))?;
+    work.seed = Some(seed);
+    Ok(Box::new(Scanner::over(seed, machine)))
+}
+
+/// The way to compute that has this name.
+fn mode(kernel: Option<&str>) -> Result<Mode, Failure> {
+    match kernel {
+        None => Ok(Mode::Auto),
+        Some("fast") => Ok(Mode::Fast),
+        Some("light") => Ok(Mode::Light),
+        Some(name) => Err(Failure::Usage(format!("no kernel {name:?} for randomx; known: fast, light"))),
+    }
+}
+
 /// Measures one way to compute: the one of this name, else the large tables if there is memory for them.
 pub(crate) fn bench(
     kernel: Option<&str>,
@@ -47,14 +77,7 @@ pub(crate) fn bench(
     json: bool,
     interrupt: &Interrupt,
 ) -> Result<(), Failure> {
-    let mode = match kernel {
-        None => Mode::Auto,
-        Some("fast") => Mode::Fast,
-        Some("light") => Mode::Light,
-        Some(name) => {
-            return Err(Failure::Usage(format!("no kernel {name:?} for randomx; known: fast, light")));
-        }
-    };
+    let mode = mode(kernel)?;
     let threads = threads.unwrap_or_else(fed_threads);
     let stop = Stop::new();
     let asked = stop.clone();

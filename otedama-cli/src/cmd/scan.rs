@@ -22,18 +22,32 @@ pub(crate) fn run(args: &ScanArgs) -> Result<(), Failure> {
     if args.chain.is_some() && args.algorithm != Algorithm::BLAKE3_ALEPHIUM {
         return Err(Failure::Usage(format!("--chain goes only with {}", Algorithm::BLAKE3_ALEPHIUM)));
     }
-    let kernel = choose(args.algorithm, args.kernel.as_deref())?;
-    let stop = Stop::new();
-    let asked = stop.clone();
-    Interrupt::install()?.on_request(move || asked.request());
     let mut work = Work::new(args.algorithm, header, args.target);
     work.chain = args.chain;
-    let (mut scanner, _) = pages::scanner(kernel).map_err(|error| Failure::Failed(error.to_string()))?;
+    let stop = Stop::new();
+    let mut scanner = scanner(args, &mut work, &stop)?;
+    let asked = stop.clone();
+    Interrupt::install()?.on_request(move || asked.request());
     let mut out = BufWriter::new(io::stdout().lock());
     for range in ascending(args.algorithm, args.start, args.count) {
         scan(&mut *scanner, &work, range, &stop, &mut out)?;
     }
     Ok(())
+}
+
+/// A scanner of the kernel that was asked for. Where functions have tables, it is given the seed with the work.
+fn scanner(args: &ScanArgs, work: &mut Work, stop: &Stop) -> Result<Box<dyn Scan>, Failure> {
+    #[cfg(feature = "randomx")]
+    if args.algorithm == Algorithm::RANDOMX {
+        return super::randomx::scanner(args.seed.as_deref(), args.kernel.as_deref(), work, stop);
+    }
+    let _ = (work, stop);
+    if args.seed.is_some() {
+        return Err(Failure::Usage(format!("--seed: {} has no tables", args.algorithm)));
+    }
+    let kernel = choose(args.algorithm, args.kernel.as_deref())?;
+    let (scanner, _) = pages::scanner(kernel).map_err(|error| Failure::Failed(error.to_string()))?;
+    Ok(scanner)
 }
 
 /// The kernel of this name, else the one that is likely to be fastest, after it has proved itself.
