@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use otedama_core::{
     Algorithm, BitcoinSource, ChannelId, CoinbaseHalves, CompactTarget, Digest, Extranonce, Hash256, Header,
-    Job, JobBody, JobId, Moment, Now, Reject, Share, Target, Terms, UnixTime,
+    Job, JobBody, JobId, Moment, Now, Target, Terms, UnixTime,
 };
 use otedama_hash::Verifier;
 use otedama_pool::validator::Pending;
-use otedama_stratum::{EncodedJob, ServerConfig, ServerEvent, ServerSession};
+use otedama_stratum::{EncodedJob, ServerConfig, ServerEvent, ServerSession, Ticket};
 
 /// Levels of the merkle path: a block of some 4,000 transactions.
 const LEVELS: u8 = 12;
@@ -101,21 +101,29 @@ impl Submits {
         if self.session.handle_input(self.lines.as_bytes(), self.now).is_err() {
             return 0;
         }
-        let mut accepted = 0;
+        let mut pending = Vec::new();
         while let Some(event) = self.session.poll_event() {
             let ServerEvent::Submit { ticket, share } = event else { continue };
-            let verdict = self.judge(&share);
-            accepted += u64::from(verdict.is_ok());
-            self.session.answer(ticket, verdict);
+            match Pending::begin(&self.job, &share, false, self.now) {
+                Ok(share) => pending.push((ticket, share)),
+                Err(reject) => self.session.answer(ticket, Err(reject)),
+            }
         }
+        let accepted = self.judge(&pending);
         while self.session.poll_transmit().is_some() {}
         accepted
     }
 
-    fn judge(&mut self, share: &Share) -> Result<(), Reject> {
-        let pending = Pending::begin(&self.job, share, false, self.now)?;
-        let digest = self.verifier.digest(&pending.claim().header());
-        pending.finish(digest, |digest| self.seen.insert(*digest)).verdict.map(|_| ())
+    /// All that came together are hashed together, as in the pool.
+    fn judge(&mut self, pending: &[(Ticket, Pending)]) -> u64 {
+        let digests = self.verifier.digests(pending.iter().map(|(_, share)| share.claim()));
+        let mut accepted = 0;
+        for ((ticket, share), digest) in pending.iter().zip(digests) {
+            let judged = share.finish(digest, |digest| self.seen.insert(*digest));
+            accepted += u64::from(judged.verdict.is_ok());
+            self.session.answer(*ticket, judged.verdict.map(|_| ()));
+        }
+        accepted
     }
 }
 
