@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use otedama_core::{
-    Algorithm, BitcoinSource, ChannelId, CoinbaseHalves, CompactTarget, Digest, Extranonce, Hash256, Header,
-    Job, JobBody, JobId, Moment, Now, Target, Terms, UnixTime,
+    Algorithm, BitcoinSource, ChannelId, Claim, CoinbaseHalves, CompactTarget, Digest, Extranonce, Hash256,
+    Job, JobBody, JobId, Moment, Now, Share, Target, Terms, UnixTime,
 };
 use otedama_hash::Verifier;
 use otedama_pool::validator::Pending;
@@ -58,15 +58,7 @@ impl Submits {
             }
         }
         let body = JobBody::bitcoin(Algorithm::SHA256D, source(), true).unwrap();
-        let terms = Terms {
-            channel: ChannelId(0),
-            id: JOB,
-            // Every digest will do: all the work, no search.
-            share_target: Target::MAX,
-            extranonce_prefix: prefix,
-            extranonce2_len: 8,
-            version_mask: 0,
-        };
+        let terms = terms(prefix);
         session.send_job(&EncodedJob::new(&body).unwrap(), &terms);
         while session.poll_transmit().is_some() {}
         let verifier = Verifier::new(Algorithm::SHA256D).unwrap();
@@ -133,17 +125,34 @@ impl Default for Submits {
     }
 }
 
-/// The hashing that no implementation of `count` shares can avoid, with nothing around it.
+/// The hashing of at least `count` shares, as many at once as [`Submits`] has, with nothing around it.
+///
+/// # Panics
+/// If a share does not fit its job: then there is nothing to measure.
+#[expect(clippy::unwrap_used, reason = "a benchmark of nothing must not go on")]
 pub fn hashing_alone(count: u64) {
-    let source = source();
-    let mut transaction = source.coinbase.transaction(&Extranonce::EMPTY, &Extranonce::EMPTY);
-    transaction.extend([0; 12]);
-    let header = Header::from([0x33; 80]);
-    for _ in 0..count {
-        let leaf = Hash256::sha256d(&transaction);
-        let root = otedama_core::coinbase::merkle_root(leaf, &source.merkle_path);
-        let header = header.with_nonce(Algorithm::SHA256D, u64::from(root.as_internal()[0]));
-        std::hint::black_box(Hash256::sha256d(header.as_bytes()));
+    let body = JobBody::bitcoin(Algorithm::SHA256D, source(), true).unwrap();
+    let job = Job::new(Arc::new(body), terms(Extranonce::from_counter(1, 4).unwrap()));
+    let claim = |number: u64| {
+        let rolled = Extranonce::from_counter(number, 8).unwrap();
+        job.claim(&Share::new(job.terms().channel, JOB, rolled, NTIME, number)).unwrap()
+    };
+    let claims: Vec<Claim> = (0..BATCH).map(claim).collect();
+    let verifier = Verifier::new(Algorithm::SHA256D).unwrap();
+    for _ in 0..count.div_ceil(BATCH) {
+        std::hint::black_box(verifier.digests(&claims));
+    }
+}
+
+/// Every digest will do: all the work, no search.
+const fn terms(extranonce_prefix: Extranonce) -> Terms {
+    Terms {
+        channel: ChannelId(0),
+        id: JOB,
+        share_target: Target::MAX,
+        extranonce_prefix,
+        extranonce2_len: 8,
+        version_mask: 0,
     }
 }
 
