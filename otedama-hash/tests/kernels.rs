@@ -23,9 +23,10 @@ fn most(algorithm: Algorithm) -> u64 {
     }
 }
 
-/// The kernels that are tested. Under Miri one hash of scrypt takes minutes, so it is left out there.
+/// The kernels that are tested. Miri, to which one hash of scrypt is minutes, plays everything with SHA256d, whose scanner
+/// is like the others; all kernels but scrypt's it plays in `every_kernel_with_full_vectors_and_a_rest`.
 fn kernels() -> impl Iterator<Item = Kernel> {
-    let tested = ALGORITHMS.into_iter().filter(|algorithm| !cfg!(miri) || *algorithm != Algorithm::SCRYPT);
+    let tested = ALGORITHMS.into_iter().filter(|algorithm| !cfg!(miri) || *algorithm == Algorithm::SHA256D);
     tested.flat_map(Kernel::available)
 }
 
@@ -117,20 +118,26 @@ fn every_lane_finds_its_nonce_and_no_lane_looks_beyond_the_range() {
 }
 
 /// More nonces than any vector has lanes, and not a multiple of them, up to the largest nonce and past it. Short enough
-/// for an interpreter, which runs kernels that this CPU may not have.
+/// for an interpreter, which runs kernels that this CPU may not have, and leaves those to it that every CPU of today has.
 #[test]
 fn every_kernel_with_full_vectors_and_a_rest() {
     for algorithm in ALGORITHMS.into_iter().filter(|algorithm| *algorithm != Algorithm::SCRYPT) {
         let header = Header::new(&vec![0xa5; algorithm.spec().shortest_header]).unwrap();
         let work = work(algorithm, header, one_in(2));
-        let range = NonceRange::new(algorithm.max_nonce() - 16, 19);
-        let expected = oracle::scan(&work, range).unwrap();
-        // All tests interpret the portable one.
-        let tested = |kernel: &Kernel| !cfg!(miri) || kernel.name() != "portable";
-        for kernel in Kernel::available(algorithm).into_iter().filter(tested) {
+        let start = algorithm.max_nonce() - 16;
+        let expected = oracle::scan(&work, NonceRange::new(start, 19)).unwrap();
+        for kernel in Kernel::available(algorithm) {
+            let count = match kernel.name() {
+                "portable" if cfg!(miri) => 2,
+                "avx2" if cfg!(miri) => continue,
+                _ => 19,
+            };
             let mut found = Vec::new();
-            kernel.scanner().scan(&work, range, &Stop::new(), &mut found).unwrap();
-            assert_eq!(found.iter().map(|solution| solution.nonce).collect::<Vec<_>>(), expected, "{kernel}");
+            kernel.scanner().scan(&work, NonceRange::new(start, count), &Stop::new(), &mut found).unwrap();
+            let found: Vec<_> = found.iter().map(|solution| solution.nonce).collect();
+            let within = |nonce: &&u64| nonce.wrapping_sub(start) & algorithm.max_nonce() < count;
+            let expected: Vec<_> = expected.iter().filter(within).copied().collect();
+            assert_eq!(found, expected, "{kernel}");
         }
     }
 }
