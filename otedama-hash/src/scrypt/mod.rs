@@ -166,9 +166,10 @@ impl Scan for Scanner {
 mod tests {
     use core::ops::RangeInclusive;
 
-    use super::pbkdf2::{Compress, INITIAL, State, Words};
+    use super::pbkdf2::{Compress, State, Words};
     use super::*;
     use crate::oracle;
+    use crate::sha256d::INITIAL;
 
     fn block(seed: u32) -> Block {
         let mut block = [0; 32];

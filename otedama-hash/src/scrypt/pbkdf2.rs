@@ -4,6 +4,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{Block, MOST_LANES};
+use crate::sha256d::INITIAL;
 
 /// HMAC-SHA256 with the password already taken in.
 pub(super) struct Password {
@@ -58,10 +59,6 @@ pub(super) type Words = [u32; 16];
 
 /// Takes one block into each state: as many blocks as states, all independent of each other.
 pub(super) type Compress = fn(&mut [State], &[Words]);
-
-/// The state that SHA-256 starts from (FIPS 180-4, 5.3.3).
-pub(super) const INITIAL: State =
-    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
 /// The bit that ends a message, as the first bit of a word.
 const PAD: u32 = 0x8000_0000;
