@@ -13,7 +13,7 @@ use core::arch::x86_64::{
 
 use otedama_core::{Claim, Digest, Hash256};
 
-use crate::sha256d::{INITIAL, K};
+use crate::sha256d::constants::{INITIAL, K};
 
 /// Proves that this CPU has the instructions.
 #[derive(Clone, Copy)]

@@ -169,7 +169,7 @@ mod tests {
     use super::pbkdf2::{Compress, State, Words};
     use super::*;
     use crate::oracle;
-    use crate::sha256d::INITIAL;
+    use crate::sha256d::constants::INITIAL;
 
     fn block(seed: u32) -> Block {
         let mut block = [0; 32];

@@ -4,7 +4,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{Block, MOST_LANES};
-use crate::sha256d::INITIAL;
+use crate::sha256d::constants::INITIAL;
 
 /// HMAC-SHA256 with the password already taken in.
 pub(super) struct Password {

@@ -2,7 +2,7 @@
 //! kernel files call it where their instructions are switched on.
 
 use super::pbkdf2::{State, Words};
-use crate::sha256d::K;
+use crate::sha256d::constants::K;
 
 /// Takes a block into each state, `WIDTH` at a time.
 #[inline(always)]

@@ -8,7 +8,7 @@ use core::arch::x86_64::{
 };
 
 use super::pbkdf2::{Compress, State, Words};
-use crate::sha256d::K;
+use crate::sha256d::constants::K;
 
 /// The function for this CPU, if it has the instructions.
 pub(super) fn compress() -> Option<Compress> {

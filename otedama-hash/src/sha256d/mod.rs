@@ -12,7 +12,7 @@ macro_rules! entry {
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64_sha2;
-mod constants;
+pub(crate) mod constants;
 mod lanes;
 mod portable;
 mod prepared;
@@ -24,8 +24,6 @@ mod x86_avx512;
 mod x86_sha;
 #[cfg(target_arch = "x86_64")]
 mod x86_sha_vl;
-
-pub(crate) use self::constants::{INITIAL, K};
 
 use otedama_core::{Algorithm, CompactTarget, Digest, Hash256, Header, Seed, Solution, Target, Work};
 use prepared::Prepared;
