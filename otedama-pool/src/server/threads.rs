@@ -106,14 +106,14 @@ impl Hashing {
     }
 
     /// The digests; none if they will come as messages.
-    pub(super) fn hash(&self, mut checks: Checks) -> Hashed {
+    pub(super) fn hash(&self, checks: Checks) -> Hashed {
         if checks.len() <= self.at_once {
             return digests(&self.verifier, checks);
         }
-        while !checks.is_empty() {
-            let rest = checks.split_off(self.piece.min(checks.len()));
+        let mut checks = checks.into_iter();
+        while checks.len() > 0 {
             // The threads end no earlier than the actor that owns this.
-            let _ = self.queue.send(std::mem::replace(&mut checks, rest));
+            let _ = self.queue.send(checks.by_ref().take(self.piece).collect());
         }
         Hashed::default()
     }
