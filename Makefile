@@ -108,7 +108,7 @@ oldest:
 .PHONY: package
 package:
 	$(call step,packages built from what would be published)
-	$(CARGO) publish --workspace --dry-run --allow-dirty --locked
+	.ci/package
 
 .PHONY: points
 points:
