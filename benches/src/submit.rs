@@ -52,7 +52,7 @@ impl Submits {
         let prefix = Extranonce::from_counter(1, 4).unwrap();
         while let Some(event) = session.poll_event() {
             match event {
-                ServerEvent::Subscribe { .. } => session.open_channel(prefix),
+                ServerEvent::Subscribe { .. } => session.open_channel(ChannelId(0), prefix, Target::MAX),
                 ServerEvent::Authorize { worker, .. } => session.authorize(worker, true),
                 other => unreachable!("a client that only greets caused {other:?}"),
             }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use otedama_core::{Algorithm, Difficulty, Extranonce, Now, Target, WorkerId};
+use otedama_core::{Algorithm, ChannelId, Difficulty, Extranonce, Now, Target, WorkerId};
 use otedama_fuzz::{body, terms};
 use otedama_stratum::{EncodedJob, ServerConfig, ServerSession};
 
@@ -26,7 +26,7 @@ fuzz_target!(|data: (f64, [u8; 32], u8)| {
 /// What a miner reads of the difficulty that a server sends for this target.
 fn announced(target: Target) -> Target {
     let mut session = ServerSession::new(Arc::new(ServerConfig::new(Algorithm::SCRYPT)), Now::default());
-    session.open_channel(Extranonce::EMPTY);
+    session.open_channel(ChannelId(0), Extranonce::EMPTY, Target::MAX);
     session.authorize(WorkerId(0), true);
     session.send_job(
         &EncodedJob::new(&body(true)).expect("Bitcoin-like"),

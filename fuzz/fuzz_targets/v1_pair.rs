@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use otedama_core::{Algorithm, Difficulty, Extranonce, Job, JobId, Now, Reject, Share};
+use otedama_core::{Algorithm, ChannelId, Difficulty, Extranonce, Job, JobId, Now, Reject, Share, Target};
 use otedama_fuzz::{body, terms};
 use otedama_stratum::testkit::Pair;
 use otedama_stratum::{
@@ -69,7 +69,7 @@ impl Table {
             5 => {
                 let prefix = Extranonce::from_counter(u64::from(argument), 1 + usize::from(argument) % 8);
                 let prefix = prefix.expect("a byte fits");
-                assert!(self.pair.server.change_prefix(prefix));
+                assert!(self.pair.server.change_prefix(ChannelId(0), prefix));
                 self.prefix = prefix;
                 self.send_job(argument);
             }
@@ -140,7 +140,7 @@ impl Table {
 
     fn heard_by_server(&mut self, event: ServerEvent) {
         match event {
-            ServerEvent::Subscribe { .. } => self.pair.server.open_channel(self.prefix),
+            ServerEvent::Subscribe { .. } => self.pair.server.open_channel(ChannelId(0), self.prefix, Target::MAX),
             ServerEvent::Authorize { worker, .. } => self.pair.server.authorize(worker, true),
             ServerEvent::Submit { ticket, share } => {
                 let (id, sent, job) = self.up.pop_front().expect("no share from nowhere");

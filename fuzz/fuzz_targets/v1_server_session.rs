@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use otedama_core::{Algorithm, Extranonce, Now, Reject, Target};
+use otedama_core::{Algorithm, ChannelId, Extranonce, Now, Reject, Target};
 use otedama_fuzz::{body, pieces, terms};
 use otedama_stratum::{EncodedJob, ServerConfig, ServerEvent, ServerSession};
 
@@ -29,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
             match event {
                 ServerEvent::Subscribe { agent, .. } => {
                     assert!(agent.len() <= limits.agent);
-                    session.open_channel(Extranonce::EMPTY);
+                    session.open_channel(ChannelId(0), Extranonce::EMPTY, Target::MAX);
                 }
                 ServerEvent::Authorize { worker, login } => {
                     assert!(worker.0 < 3 && login.user.len() <= limits.user_name);

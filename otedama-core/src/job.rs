@@ -85,6 +85,39 @@ pub struct JobBody {
 pub enum HeaderSource {
     /// A Bitcoin-like header over a coinbase and a merkle path.
     Bitcoin(BitcoinSource),
+    /// A Bitcoin-like header whose merkle root is given: a standard job of Stratum V2.
+    Standard(StandardSource),
+}
+
+/// The parts of a Bitcoin-like header whose merkle root the miner cannot change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StandardSource {
+    /// The version; bits that the channel may roll should be 0 in it.
+    pub version: u32,
+    /// The block to build on.
+    pub previous: Hash256,
+    /// The root over all transactions.
+    pub merkle_root: Hash256,
+    /// The network's target, as it stands in the header.
+    pub nbits: CompactTarget,
+    /// The time of the job; miners may move it forward, never back.
+    pub ntime: u32,
+}
+
+impl HeaderSource {
+    /// What both kinds of Bitcoin-like headers have in common, over no root in particular for those with a coinbase.
+    const fn outline(&self) -> StandardSource {
+        match self {
+            Self::Bitcoin(source) => StandardSource {
+                version: source.version,
+                previous: source.previous,
+                merkle_root: Hash256::ZERO,
+                nbits: source.nbits,
+                ntime: source.ntime,
+            },
+            Self::Standard(source) => *source,
+        }
+    }
 }
 
 /// The parts of a Bitcoin-like header.
@@ -116,8 +149,27 @@ impl JobBody {
         source: BitcoinSource,
         clean: bool,
     ) -> Result<Self, crate::CompactError> {
-        let goals = alloc::vec![(Goal::BLOCK, source.nbits.target()?)];
-        let source = HeaderSource::Bitcoin(source);
+        Self::over_bitcoin(algorithm, HeaderSource::Bitcoin(source), clean)
+    }
+
+    /// A body whose header has a given merkle root, otherwise as [`bitcoin`](Self::bitcoin).
+    ///
+    /// # Errors
+    /// [`CompactError`](crate::CompactError) if the nBits mean no target.
+    pub fn standard(
+        algorithm: Algorithm,
+        source: StandardSource,
+        clean: bool,
+    ) -> Result<Self, crate::CompactError> {
+        Self::over_bitcoin(algorithm, HeaderSource::Standard(source), clean)
+    }
+
+    fn over_bitcoin(
+        algorithm: Algorithm,
+        source: HeaderSource,
+        clean: bool,
+    ) -> Result<Self, crate::CompactError> {
+        let goals = alloc::vec![(Goal::BLOCK, source.outline().nbits.target()?)];
         let seed = (algorithm == Algorithm::RANDOMX).then_some(Seed::DEVNET);
         let algorithm = algorithm.over_bitcoin_header();
         Ok(Self { algorithm, source, goals, origin: Origin::Template, height: None, seed, clean })
@@ -127,6 +179,18 @@ impl JobBody {
     #[must_use]
     pub fn with_height(self, height: u64) -> Self {
         Self { height: Some(height), ..self }
+    }
+
+    /// The time of the job, as it stands in the header unless the miner moves it forward.
+    #[must_use]
+    pub const fn ntime(&self) -> u32 {
+        self.source.outline().ntime
+    }
+
+    /// The version, as it stands in the header unless the miner rolls bits of it.
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        self.source.outline().version
     }
 
     /// The target of the job's own chain; [`Target::ZERO`] if it has none.
@@ -207,7 +271,7 @@ impl Job {
     /// bits outside the mask, or its nonce is too wide: the miner is at fault.
     pub fn header(&self, share: &Share) -> Result<Header, Reject> {
         let fields = self.fields(share)?;
-        Ok(self.header_of(&fields, &self.root(&fields)))
+        Ok(self.header_of(&fields, &self.merkle_root(&fields.extranonce2)))
     }
 
     /// The same claim without the hashing that makes its header: what [`header`](Self::header) refuses is refused.
@@ -219,7 +283,7 @@ impl Job {
     }
 
     fn fields(&self, share: &Share) -> Result<Fields, Reject> {
-        let HeaderSource::Bitcoin(source) = &self.body.source;
+        let source = self.body.source.outline();
         let terms = &self.terms;
         if share.extranonce2.len() != terms.extranonce2_len {
             let (expected, found) = (terms.extranonce2_len, share.extranonce2.len());
@@ -233,15 +297,20 @@ impl Job {
         Ok(Fields { extranonce2: share.extranonce2, version, ntime: share.ntime, nonce })
     }
 
-    fn root(&self, fields: &Fields) -> Hash256 {
-        let HeaderSource::Bitcoin(source) = &self.body.source;
-        let leaf = source.coinbase.txid(&self.terms.extranonce_prefix, &fields.extranonce2);
-        merkle_root(leaf, &source.merkle_path)
+    /// The merkle root of the block whose coinbase has this extranonce2. Its length is the caller's affair.
+    #[must_use]
+    pub fn merkle_root(&self, extranonce2: &Extranonce) -> Hash256 {
+        match &self.body.source {
+            HeaderSource::Bitcoin(source) => {
+                let leaf = source.coinbase.txid(&self.terms.extranonce_prefix, extranonce2);
+                merkle_root(leaf, &source.merkle_path)
+            }
+            HeaderSource::Standard(source) => source.merkle_root,
+        }
     }
 
     fn header_of(&self, fields: &Fields, root: &Hash256) -> Header {
-        let HeaderSource::Bitcoin(source) = &self.body.source;
-        assemble(source, fields.version, root, fields.ntime, fields.nonce)
+        assemble(&self.body.source.outline(), fields.version, root, fields.ntime, fields.nonce)
     }
 
     /// The work of one extranonce2, for a device.
@@ -249,8 +318,7 @@ impl Job {
     /// # Errors
     /// [`Reject::Extranonce2Length`] if the extranonce2 is not of the channel's length: misuse by the caller.
     pub fn work(&self, extranonce2: &Extranonce, generation: Generation) -> Result<Work, Reject> {
-        let HeaderSource::Bitcoin(source) = &self.body.source;
-        let share = Share::new(self.terms.channel, self.id(), *extranonce2, source.ntime, 0);
+        let share = Share::new(self.terms.channel, self.id(), *extranonce2, self.body.ntime(), 0);
         let mut work = Work::new(self.algorithm(), self.header(&share)?, self.easiest_target());
         work.generation = generation;
         work.height = self.body.height;
@@ -322,7 +390,7 @@ impl Claim {
     /// The header.
     #[must_use]
     pub fn header(&self) -> Header {
-        self.header_over(&self.job.root(&self.fields))
+        self.header_over(&self.job.merkle_root(&self.fields.extranonce2))
     }
 
     /// The header, over a merkle root that somebody else has computed: that of a block whose first transaction is
@@ -332,23 +400,25 @@ impl Claim {
         self.job.header_of(&self.fields, root)
     }
 
-    /// The coinbase transaction without witness, in four parts.
+    /// The coinbase transaction without witness, in four parts; `None` if the job has a merkle root instead.
     #[must_use]
-    pub fn coinbase(&self) -> [&[u8]; 4] {
-        let HeaderSource::Bitcoin(source) = &self.job.body.source;
+    pub fn coinbase(&self) -> Option<[&[u8]; 4]> {
+        let HeaderSource::Bitcoin(source) = &self.job.body.source else { return None };
         let (prefix, rolled) = (&self.job.terms.extranonce_prefix, &self.fields.extranonce2);
-        [&source.coinbase.prefix, prefix.as_bytes(), rolled.as_bytes(), &source.coinbase.suffix]
+        Some([&source.coinbase.prefix, prefix.as_bytes(), rolled.as_bytes(), &source.coinbase.suffix])
     }
 
-    /// The siblings of the coinbase.
+    /// The siblings of the coinbase; none if the job has a merkle root instead.
     #[must_use]
     pub fn merkle_path(&self) -> &[Hash256] {
-        let HeaderSource::Bitcoin(source) = &self.job.body.source;
-        &source.merkle_path
+        match &self.job.body.source {
+            HeaderSource::Bitcoin(source) => &source.merkle_path,
+            HeaderSource::Standard(_) => &[],
+        }
     }
 }
 
-fn assemble(source: &BitcoinSource, version: u32, root: &Hash256, ntime: u32, nonce: u32) -> Header {
+fn assemble(source: &StandardSource, version: u32, root: &Hash256, ntime: u32, nonce: u32) -> Header {
     let mut bytes = [0; 80];
     bytes[..4].copy_from_slice(&version.to_le_bytes());
     bytes[4..36].copy_from_slice(source.previous.as_internal());
@@ -443,7 +513,7 @@ mod tests {
         let rolled = Share { version_bits: Some(0x2000), ..share("0104") };
         let claim = job.claim(&rolled).unwrap();
         assert_eq!(claim.header(), job.header(&rolled).unwrap());
-        let leaf = Hash256::sha256d(&claim.coinbase().concat());
+        let leaf = Hash256::sha256d(&claim.coinbase().unwrap().concat());
         assert_eq!(claim.header_over(&merkle_root(leaf, claim.merkle_path())), claim.header());
         let short = Err(Reject::Extranonce2Length { expected: 2, found: 1 });
         assert_eq!(job.claim(&share("01")).map(|_| ()), short);
@@ -473,6 +543,23 @@ mod tests {
         let reached = Target::from_be_bytes([0xff; 32]);
         let expected = Reject::LowDifficulty { reached, target: job.terms().share_target };
         assert_eq!(job.judge(Digest::new([0xff; 32])), Err(expected));
+    }
+
+    #[test]
+    fn a_job_with_a_given_root_has_the_same_headers() {
+        let job = block_one();
+        let HeaderSource::Bitcoin(source) = &job.body().source else { panic!("made with a coinbase") };
+        let merkle_root = job.merkle_root(&Extranonce::from_hex("0104").unwrap());
+        let BitcoinSource { version, previous, nbits, ntime, .. } = *source;
+        let standard = StandardSource { version, previous, merkle_root, nbits, ntime };
+        let body = Arc::new(JobBody::standard(Algorithm::SHA256D, standard, true).unwrap());
+        let prefix = Extranonce::from_hex("ffff001d0104").unwrap();
+        let terms = Terms { extranonce_prefix: prefix, extranonce2_len: 0, ..*job.terms() };
+        let claim = Job::new(body, terms).claim(&share("")).unwrap();
+        assert_eq!(claim.header(), job.header(&share("0104")).unwrap());
+        assert_eq!(claim.coinbase(), None);
+        let refused = claim.job().claim(&share("0104")).unwrap_err();
+        assert_eq!(refused, Reject::Extranonce2Length { expected: 0, found: 2 });
     }
 
     #[test]

@@ -29,7 +29,9 @@ pub use coinbase::{CoinbaseHalves, Extranonce};
 pub use difficulty::{Difficulty, DifficultyError};
 pub use hash256::Hash256;
 pub use hex::HexError;
-pub use job::{BitcoinSource, ChannelId, Claim, Goal, HeaderSource, Job, JobBody, JobId, Origin, Terms};
+pub use job::{
+    BitcoinSource, ChannelId, Claim, Goal, HeaderSource, Job, JobBody, JobId, Origin, StandardSource, Terms,
+};
 pub use rate::HashRate;
 pub use share::{Goals, Reject, Share, Verdict, WorkerId};
 pub use target::{CompactError, CompactTarget, Target};

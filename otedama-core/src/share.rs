@@ -54,8 +54,7 @@ impl Share {
     /// The claim that a device's find on `job` with this extranonce2 makes.
     #[must_use]
     pub fn from_solution(job: &Job, extranonce2: Extranonce, solution: Solution) -> Self {
-        let crate::job::HeaderSource::Bitcoin(source) = &job.body().source;
-        let ntime = solution.ntime.unwrap_or(source.ntime);
+        let ntime = solution.ntime.unwrap_or(job.body().ntime());
         let extranonce2 = solution.extranonce2.unwrap_or(extranonce2);
         let mut share = Self::new(job.terms().channel, job.id(), extranonce2, ntime, solution.nonce);
         share.version_bits = solution.version_bits;

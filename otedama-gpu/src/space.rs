@@ -138,7 +138,9 @@ impl Slice {
 
 fn version_and_time(job: &Job) -> Option<(u32, u32)> {
     match &job.body().source {
-        HeaderSource::Bitcoin(source) => Some((source.version, source.ntime)),
+        HeaderSource::Bitcoin(_) | HeaderSource::Standard(_) => {
+            Some((job.body().version(), job.body().ntime()))
+        }
         _ => None,
     }
 }

@@ -45,7 +45,7 @@ fn check(algorithm: Algorithm, claims: &[Claim]) {
     let expected: Vec<_> = claims
         .iter()
         .map(|claim| {
-            let mut node = oracle::sha256d(&claim.coinbase().concat());
+            let mut node = oracle::sha256d(&claim.coinbase().unwrap().concat());
             for sibling in claim.merkle_path() {
                 node = oracle::sha256d(&[node, *sibling.as_internal()].concat());
             }

@@ -33,7 +33,8 @@ pub struct Layout {
     pub tag: Box<[u8]>,
     /// Bytes of extranonce, prefix and rolled part together.
     pub extranonce_len: usize,
-    /// Version bits that miners may roll, as far as the template leaves them free.
+    /// Version bits that Stratum V1 miners may roll, as far as the template leaves them free. Those of Stratum V2 may roll
+    /// all of BIP 323 where they are free, unless this is 0.
     pub version_mask: u32,
 }
 
@@ -48,8 +49,8 @@ pub struct BoardJob {
     pub encoded: EncodedJob,
     /// What it was made from.
     pub template: Arc<Template>,
-    /// Version bits that may be rolled.
-    pub version_mask: u32,
+    /// Version bits that the template leaves free; none if nobody may roll any.
+    pub free_bits: u32,
     round: u64,
 }
 
@@ -236,10 +237,11 @@ fn make(
     let body = JobBody::bitcoin(layout.algorithm, source, round.clean && edition == 0)
         .map_err(TemplateError::from)?;
     let body = body.with_height(u64::from(template.height));
+    let body = Arc::new(body);
     let encoded = EncodedJob::new(&body)?;
-    let version_mask = template.rolling_mask(layout.version_mask);
+    let free_bits = if layout.version_mask == 0 { 0 } else { template.rolling_mask(u32::MAX) };
     let template = Arc::clone(template);
-    Ok(BoardJob { number, body: Arc::new(body), encoded, template, version_mask, round: round_number })
+    Ok(BoardJob { number, body, encoded, template, free_bits, round: round_number })
 }
 
 /// Who gets how much from the coinbase itself; zero outputs are left out.

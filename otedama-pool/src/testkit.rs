@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use otedama_core::{Hash256, Moment, Now, UnixTime};
+use otedama_core::{Hash256, Moment, Now, UnixTime, WorkerId};
 use otedama_hash::Verifier;
+use otedama_stratum::Login;
 
 use crate::core::{CloseReason, ConnectionId, CoreConfig, Effect, Input, NodeId, PoolCore, PoolEvent};
 use crate::journal::{Journal, JournalError};
@@ -60,6 +61,7 @@ pub struct Bench {
     closed: BTreeMap<ConnectionId, CloseReason>,
     paused: BTreeSet<ConnectionId>,
     events: Vec<PoolEvent>,
+    asked: Vec<(ConnectionId, WorkerId, Login)>,
     held: VecDeque<Effect>,
     hold_persist: bool,
     hold_verify: bool,
@@ -81,7 +83,7 @@ impl Bench {
         let pool = config.pool.clone();
         let open = journal.blocks(&pool, true)?;
         let core = PoolCore::new(config, life, open, clock.now());
-        let (output, closed, paused, events, held) = Default::default();
+        let (output, closed, paused, events, asked, held) = Default::default();
         let (connections, hold_persist, hold_verify) = (0, false, false);
         let mut bench = Self {
             core,
@@ -95,6 +97,7 @@ impl Bench {
             closed,
             paused,
             events,
+            asked,
             held,
             hold_persist,
             hold_verify,
@@ -110,6 +113,11 @@ impl Bench {
         let connection = ConnectionId(self.connections);
         self.handle(Input::Connected { connection, address: None });
         connection
+    }
+
+    /// The workers about whom the pool has asked since this was called last; answer with [`Input::Authorized`].
+    pub fn asked(&mut self) -> Vec<(ConnectionId, WorkerId, Login)> {
+        std::mem::take(&mut self.asked)
     }
 
     /// Lets a miner hang up.
@@ -229,6 +237,9 @@ impl Bench {
         let now = self.clock.now();
         match effect {
             Effect::Send { connection, bytes } => self.output.entry(connection).or_default().extend(&bytes),
+            Effect::Authorize { connection, worker, login, agent: _ } => {
+                self.asked.push((connection, worker, login));
+            }
             Effect::Close { connection, reason } => {
                 self.closed.insert(connection, reason);
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use otedama_core::{Claim, Digest, Goal, HeaderSource, Job, Now, Reject, Share, Verdict};
+use otedama_core::{Claim, Digest, Goal, Job, Now, Reject, Share, Verdict};
 
 /// How far a share's time may lie ahead of the pool's clock; nodes refuse blocks beyond it.
 pub const MAX_AHEAD: Duration = Duration::from_secs(7200);
@@ -83,10 +83,7 @@ impl Pending {
 
 /// The job's own time is the node's: a host whose calendar fell far behind must not refuse what the node asks for.
 fn too_new(job: &Job, share: &Share, now: Now) -> Option<Reject> {
-    let offered = match &job.body().source {
-        HeaderSource::Bitcoin(source) => source.ntime,
-        _ => 0,
-    };
+    let offered = job.body().ntime();
     let ahead = u32::try_from(MAX_AHEAD.as_secs()).unwrap_or(u32::MAX);
     let latest = now.unix.to_header_time().saturating_add(ahead).max(offered);
     (share.ntime > latest).then_some(Reject::TimeTooNew { ntime: share.ntime, latest })

@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
 
-use otedama_core::{Extranonce, Job, Reject, Share, Target, WorkerId};
+use otedama_core::{ChannelId, Extranonce, HashRate, Job, Reject, Share, Target, WorkerId};
 
 use crate::login::Login;
 
@@ -12,16 +12,76 @@ use crate::login::Login;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ticket(pub(crate) u64);
 
+/// Which part of the search space a channel has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChannelKind {
+    /// Headers only: the whole extranonce is the channel's prefix.
+    Standard,
+    /// The rest of the extranonce is the client's to roll.
+    Extended,
+}
+
+/// What a client would like of a channel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Wish {
+    /// What it can roll.
+    pub kind: ChannelKind,
+    /// How fast it says that it is; above 0.
+    pub hash_rate: Option<HashRate>,
+    /// The easiest share target that it can work with; [`Target::MAX`] if it takes any, never [`Target::ZERO`].
+    pub easiest: Target,
+}
+
+impl Wish {
+    /// A channel of this kind, otherwise anything.
+    #[must_use]
+    pub const fn new(kind: ChannelKind) -> Self {
+        Self { kind, hash_rate: None, easiest: Target::MAX }
+    }
+}
+
 /// What a client did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ServerEvent {
-    /// It asks for a channel: answer with `open_channel` or `refuse_channel`. Comes again only after a refusal.
+    /// It asks for a channel: answer with `open_channel` or `refuse_channel`. In Stratum V1 it is channel 0, and asked
+    /// for again only after a refusal.
     Subscribe {
-        /// What it calls itself; empty if it does not. Control characters are removed, and the length is bounded.
+        /// The channel's number, if it opens.
+        channel: ChannelId,
+        /// Whose channel it is: a worker that was authorised. `None` in Stratum V1, whose workers share the channel and
+        /// may come later.
+        worker: Option<WorkerId>,
+        /// What it should be like.
+        wish: Wish,
+        /// What the client calls itself; empty if it does not. Control characters are removed, and the length is
+        /// bounded.
         agent: String,
         /// The extranonce prefix of an earlier session that it would like to go on with.
         resume: Option<Extranonce>,
+    },
+    /// It wishes something else of a channel from now on: the next job may be on other terms. Stratum V2.
+    Update {
+        /// The channel.
+        channel: ChannelId,
+        /// What it should be like; the kind stays.
+        wish: Wish,
+    },
+    /// It has closed a channel; nothing more comes of it. Stratum V2.
+    Closed {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// A machine behind a worker is named for the first time, and shares come by it from now on: it is authorised as the
+    /// worker is. Stratum V2, extension 2.
+    Machine {
+        /// The machine, numbered like a worker.
+        worker: WorkerId,
+        /// The worker that it belongs to.
+        of: WorkerId,
+        /// What it is called, without control characters and bounded.
+        name: String,
     },
     /// It asks to mine for a worker: answer with `authorize`. Comes once for each user name.
     Authorize {
@@ -59,7 +119,8 @@ pub enum ServerEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refused {
-    /// A line that is not one JSON object, or no message. Code -32700 or -32600.
+    /// A line that is not one JSON object, or no message. Code -32700 or -32600. In Stratum V2 a message that is no
+    /// message, or not one for a server; it is dropped.
     Line,
     /// A method that does not exist. Code -32601.
     Method,

@@ -4,13 +4,22 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use bytes::Bytes;
-use otedama_core::{Algorithm, Extranonce, Moment, Now, Reject, Terms, WorkerId};
+use otedama_core::{Algorithm, ChannelId, Extranonce, Moment, Now, Reject, Target, Terms, WorkerId};
 
 use crate::encoded::EncodedJob;
 use crate::error::SessionError;
 use crate::event::{ServerEvent, Ticket};
 use crate::limits::Limits;
 use crate::v1;
+
+/// A version of Stratum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// Lines of JSON.
+    V1,
+    /// Binary frames, with several channels on a connection.
+    V2,
+}
 
 /// What all connections of a listener have in common.
 #[derive(Clone, Debug)]
@@ -90,13 +99,17 @@ impl ServerSession {
 
 /// Commands. What they send waits in [`poll_transmit`](ServerSession::poll_transmit).
 impl ServerSession {
-    /// Answers [`ServerEvent::Subscribe`]: the client mines with this extranonce prefix.
-    pub fn open_channel(&mut self, prefix: Extranonce) {
+    /// Answers [`ServerEvent::Subscribe`]: the client mines with this extranonce prefix, at first for this share target.
+    ///
+    /// The prefix of a standard channel is the whole extranonce. Stratum V1 tells the target with the first job.
+    pub fn open_channel(&mut self, channel: ChannelId, prefix: Extranonce, target: Target) {
+        let _ = (channel, target);
         self.0.open_channel(prefix);
     }
 
     /// Answers [`ServerEvent::Subscribe`]: there is no prefix left. The client may ask again.
-    pub fn refuse_channel(&mut self) {
+    pub fn refuse_channel(&mut self, channel: ChannelId) {
+        let _ = channel;
         self.0.refuse_channel();
     }
 
@@ -119,10 +132,20 @@ impl ServerSession {
         self.0.send_job(encoded, terms);
     }
 
-    /// Gives the client another prefix from the next job on, which ends all older ones.
+    /// Sends the same job on several channels, together where the protocol has a form for that. Each of the terms is as
+    /// for [`send_job`](Self::send_job).
+    pub fn send_jobs(&mut self, encoded: &EncodedJob, terms: &[Terms]) {
+        for terms in terms {
+            self.send_job(encoded, terms);
+        }
+    }
+
+    /// Gives a channel another prefix from the next job on; in Stratum V1 that ends all older ones.
     ///
-    /// `false` if the client did not say that it can follow; then nothing was sent and the old prefix stays.
-    pub fn change_prefix(&mut self, prefix: Extranonce) -> bool {
+    /// `false` if the client did not say that it can follow, or there is no such channel; then nothing was sent and the
+    /// old prefix stays.
+    pub fn change_prefix(&mut self, channel: ChannelId, prefix: Extranonce) -> bool {
+        let _ = channel;
         self.0.change_prefix(prefix)
     }
 
@@ -159,6 +182,18 @@ impl ServerSession {
     #[must_use]
     pub const fn is_subscribed(&self) -> bool {
         self.0.is_subscribed()
+    }
+
+    /// What the client speaks. [`Protocol::V1`] until it has said something.
+    #[must_use]
+    pub const fn protocol(&self) -> Protocol {
+        Protocol::V1
+    }
+
+    /// The version bits that the client may roll in a job that leaves these bits free.
+    #[must_use]
+    pub const fn mask_within(&self, free: u32) -> u32 {
+        self.0.version_mask() & free
     }
 
     /// The negotiated version mask; 0 if there is none.

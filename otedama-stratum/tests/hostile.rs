@@ -8,7 +8,7 @@ mod support;
 
 use std::collections::{HashMap, HashSet};
 
-use otedama_core::{Digest, Hash256, HeaderSource, Job, JobId, Reject, Share, WorkerId};
+use otedama_core::{ChannelId, Digest, Hash256, HeaderSource, Job, JobId, Reject, Share, Target, WorkerId};
 use otedama_stratum::{Foreign, Refused, ServerEvent, SessionError};
 use support::{Wire, block_one};
 
@@ -305,7 +305,7 @@ fn f13_f14_f15_floods_of_requests() {
         wire.say(r#"{"id":1,"method":"mining.subscribe","params":["x"]}"#);
     }
     assert_eq!(wire.events().len(), 1, "one channel for one connection");
-    wire.session.open_channel(otedama_core::Extranonce::from_hex("01").unwrap());
+    wire.session.open_channel(ChannelId(0), otedama_core::Extranonce::from_hex("01").unwrap(), Target::MAX);
     assert_eq!(wire.sent().len(), 1000);
     for number in 0..300 {
         wire.say(&format!(r#"{{"id":1,"method":"mining.authorize","params":["{number}"]}}"#));
@@ -486,7 +486,7 @@ fn s12_s13_jobs_and_workers_of_others() {
     wire.say(&format!(r#"{{"id":2,"method":"mining.submit","params":{SOLUTION}}}"#));
     assert_eq!(wire.sent()[1], r#"{"id":2,"result":null,"error":[25,"not subscribed",null]}"#);
     wire.say(r#"{"id":1,"method":"mining.authorize","params":["pending"]}"#);
-    wire.session.open_channel(otedama_core::Extranonce::EMPTY);
+    wire.session.open_channel(ChannelId(0), otedama_core::Extranonce::EMPTY, Target::MAX);
     wire.say(r#"{"id":2,"method":"mining.submit","params":["pending","1","00","00000000","00000000"]}"#);
     wire.session.authorize(WorkerId(1), true);
     assert_eq!(code(&wire.sent()[1]), Some(24), "not yet authorised when it came");

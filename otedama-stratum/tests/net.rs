@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use otedama_core::{Algorithm, ChannelId, Extranonce, Job, JobId, Now, Reject, Share};
+use otedama_core::{Algorithm, ChannelId, Extranonce, Job, JobId, Now, Reject, Share, Target};
 use otedama_stratum::net::{Client, ClientError, ConnectError, Disconnect, Event, Options};
 use otedama_stratum::{
     EncodedJob, Login, ServerConfig, ServerEvent, ServerSession, SessionError, SubmitError,
@@ -76,7 +76,11 @@ fn attend(mut stream: TcpStream, behaviour: Behaviour, seeing: &Sender<ServerEve
             let _ = seeing.send(event.clone());
             match event {
                 ServerEvent::Subscribe { resume, .. } => {
-                    session.open_channel(resume.unwrap_or(Extranonce::from_hex("ffff001d").unwrap()));
+                    session.open_channel(
+                        ChannelId(0),
+                        resume.unwrap_or(Extranonce::from_hex("ffff001d").unwrap()),
+                        Target::MAX,
+                    );
                 }
                 ServerEvent::Authorize { worker, .. } => {
                     session.authorize(worker, behaviour != Behaviour::Refuse);

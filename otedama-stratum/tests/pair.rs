@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use otedama_core::{Algorithm, ChannelId, Difficulty, Extranonce, Job, JobBody, JobId, Share, Terms};
+use otedama_core::{Algorithm, ChannelId, Difficulty, Extranonce, Job, JobBody, JobId, Share, Target, Terms};
 use otedama_stratum::testkit::{Pair, PairError};
 use otedama_stratum::{
     ClientConfig, ClientEvent, EncodedJob, Login, ServerConfig, ServerEvent, SessionError, SubmitError,
@@ -47,7 +47,7 @@ impl Table {
                 match event {
                     ServerEvent::Subscribe { resume, .. } => {
                         self.prefix = resume.unwrap_or(self.prefix);
-                        self.pair.server.open_channel(self.prefix);
+                        self.pair.server.open_channel(ChannelId(0), self.prefix, Target::MAX);
                     }
                     ServerEvent::Authorize { worker, login } => {
                         let allowed = login.user != "banned";
@@ -132,7 +132,7 @@ fn a_new_prefix_and_difficulty_reach_the_miner_as_a_job() {
     table.talk().unwrap();
     let old = table.jobs().pop().unwrap();
     let prefix = Extranonce::from_hex("01020304").unwrap();
-    assert!(table.pair.server.change_prefix(prefix));
+    assert!(table.pair.server.change_prefix(ChannelId(0), prefix));
     table.prefix = prefix;
     table.talk().unwrap();
     assert!(table.jobs().is_empty());

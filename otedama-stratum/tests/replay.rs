@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use otedama_core::{
     Algorithm, BitcoinSource, ChannelId, CoinbaseHalves, CompactTarget, Difficulty, Extranonce, Hash256,
-    HeaderSource, Job, JobBody, JobId, Now, Share, Terms, WorkerId, hex,
+    HeaderSource, Job, JobBody, JobId, Now, Share, Target, Terms, WorkerId, hex,
 };
 use otedama_stratum::{
     ClientConfig, ClientEvent, ClientSession, EncodedJob, Login, ServerConfig, ServerEvent, ServerSession,
@@ -80,9 +80,9 @@ fn our_server_serves_the_miner() {
         server.handle_input(format!("{line}\n").as_bytes(), at(*seconds)).unwrap();
         while let Some(event) = server.poll_event() {
             match event {
-                ServerEvent::Subscribe { agent, resume: None } => {
+                ServerEvent::Subscribe { agent, resume: None, .. } => {
                     assert_eq!(agent, "cpuminer-opt-26.1-x64L");
-                    server.open_channel(prefix);
+                    server.open_channel(ChannelId(0), prefix, Target::MAX);
                 }
                 ServerEvent::Authorize { worker, login } => {
                     assert_eq!((login.user.as_str(), login.password.as_str()), ("ltc1qtest.rig1", "x,d=1"));

@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use otedama_core::{Algorithm, Extranonce, Now, Reject};
+use otedama_core::{Algorithm, ChannelId, Extranonce, Now, Reject, Target};
 use otedama_stratum::{
     ClientConfig, ClientEvent, ClientSession, EncodedJob, Login, ServerConfig, ServerEvent, ServerSession,
 };
@@ -122,7 +122,9 @@ fn serve<'a>(input: impl Iterator<Item = &'a [u8]>, promptly: bool) -> Outcome {
 
 fn answer(session: &mut ServerSession, event: &ServerEvent) {
     match event {
-        ServerEvent::Subscribe { resume, .. } => session.open_channel(resume.unwrap_or(Extranonce::EMPTY)),
+        ServerEvent::Subscribe { resume, .. } => {
+            session.open_channel(ChannelId(0), resume.unwrap_or(Extranonce::EMPTY), Target::MAX)
+        }
         ServerEvent::Authorize { worker, login } => {
             session.authorize(*worker, login.user.len() < 3);
             session.send_job(&EncodedJob::new(&block_one()).unwrap(), &terms(1, 1.0));

@@ -5,8 +5,8 @@ mod support;
 
 use std::time::Duration;
 
-use otedama_core::{Algorithm, Difficulty, Extranonce, JobId, Reject, Target, Terms, WorkerId};
-use otedama_stratum::{EncodedJob, Refused, ServerEvent, SessionError};
+use otedama_core::{Algorithm, ChannelId, Difficulty, Extranonce, JobId, Reject, Target, Terms, WorkerId};
+use otedama_stratum::{ChannelKind, EncodedJob, Refused, ServerEvent, SessionError, Wish};
 use support::{BLOCK_ONE, Wire, block_one, terms};
 
 /// Block 1 of Bitcoin through the wire, byte for byte.
@@ -76,8 +76,12 @@ fn requests_come_in_any_order() {
         wire.say(&lines.join("\n"));
         for event in wire.events() {
             match event {
-                ServerEvent::Subscribe { agent, resume: None } if agent == "a" => {
-                    wire.session.open_channel(Extranonce::from_hex("aabb").unwrap());
+                ServerEvent::Subscribe { agent, resume: None, .. } if agent == "a" => {
+                    wire.session.open_channel(
+                        ChannelId(0),
+                        Extranonce::from_hex("aabb").unwrap(),
+                        Target::MAX,
+                    );
                 }
                 ServerEvent::Authorize { worker: WorkerId(0), login } => {
                     assert_eq!((login.user.as_str(), login.password.as_str()), ("w", ""));
@@ -179,7 +183,7 @@ fn jobs_wait_behind_the_subscription() {
     let mut wire = Wire::new(|_| {});
     wire.say(r#"{"id":1,"method":"mining.authorize","params":["w"]}"#);
     wire.say(r#"{"id":2,"method":"mining.subscribe","params":[]}"#);
-    wire.session.open_channel(Extranonce::from_hex("00").unwrap());
+    wire.session.open_channel(ChannelId(0), Extranonce::from_hex("00").unwrap(), Target::MAX);
     wire.job(&block_one(), 1, 2.0);
     wire.session.show_message("hi");
     assert_eq!(wire.sent(), [""; 0]);
@@ -222,12 +226,12 @@ fn a_difficulty_is_sent_once_and_before_its_job() {
 fn a_new_prefix_goes_only_to_those_who_can_follow() {
     let mut wire = Wire::new(|_| {});
     let prefix = Extranonce::from_hex("00000002").unwrap();
-    assert!(!wire.session.change_prefix(prefix), "no channel yet");
+    assert!(!wire.session.change_prefix(ChannelId(0), prefix), "no channel yet");
     wire.subscribed("00000001");
-    assert!(!wire.session.change_prefix(prefix), "never asked");
+    assert!(!wire.session.change_prefix(ChannelId(0), prefix), "never asked");
     wire.say(r#"{"id":3,"method":"mining.extranonce.subscribe","params":[]}"#);
     wire.sent();
-    assert!(wire.session.change_prefix(prefix));
+    assert!(wire.session.change_prefix(ChannelId(0), prefix));
     let mut body = block_one();
     body.clean = false;
     wire.job(&body, 1, 1.0);
@@ -252,7 +256,9 @@ fn a_session_is_resumed_by_its_prefix() {
     ] {
         let mut wire = Wire::new(|_| {});
         wire.say(&format!(r#"{{"id":1,"method":"mining.subscribe","params":["a",{session},"host",3333]}}"#));
-        assert_eq!(wire.events(), [ServerEvent::Subscribe { agent: "a".into(), resume }]);
+        let (channel, wish) = (ChannelId(0), Wish::new(ChannelKind::Extended));
+        let expected = ServerEvent::Subscribe { channel, worker: None, wish, agent: "a".into(), resume };
+        assert_eq!(wire.events(), [expected]);
     }
 }
 
@@ -260,7 +266,7 @@ fn a_session_is_resumed_by_its_prefix() {
 fn a_refused_client_may_ask_again() {
     let mut wire = Wire::new(|_| {});
     wire.say(r#"{"id":1,"method":"mining.subscribe","params":[]}"#);
-    wire.session.refuse_channel();
+    wire.session.refuse_channel(ChannelId(0));
     assert_eq!(wire.sent(), [r#"{"id":1,"result":null,"error":[20,"no channel left",null]}"#]);
     assert!(!wire.session.is_subscribed());
     wire.say(r#"{"id":2,"method":"mining.subscribe","params":[]}"#);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use otedama_core::{Digest, Extranonce, Job, Now, Reject, Share};
+use otedama_core::{ChannelId, Digest, Extranonce, Job, Now, Reject, Share, Target};
 use otedama_examples::{Clock, EXTRANONCE2, Failure, News, accept, easy_job, send};
 use otedama_hash::Verifier;
 use otedama_stratum::{EncodedJob, ServerConfig, ServerEvent, ServerSession};
@@ -82,7 +82,7 @@ impl Miner {
         while let Some(event) = self.session.poll_event() {
             match event {
                 ServerEvent::Subscribe { .. } => {
-                    self.session.open_channel(self.job.terms().extranonce_prefix)
+                    self.session.open_channel(ChannelId(0), self.job.terms().extranonce_prefix, Target::MAX)
                 }
                 ServerEvent::Authorize { worker, .. } => {
                     self.session.authorize(worker, true);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
-use otedama_core::{Algorithm, Extranonce, Job, Now, Reject, Share, Target, Terms};
+use otedama_core::{Algorithm, ChannelId, Extranonce, Job, Now, Reject, Share, Target, Terms};
 use otedama_examples::{Clock, Failure, News, accept, read, send};
 use otedama_stratum::{
     ClientConfig, ClientEvent, ClientSession, EncodedJob, Login, Rejection, ServerConfig, ServerEvent,
@@ -149,7 +149,9 @@ impl Proxy {
             .is_some_and(|(old, _)| old.terms().extranonce_prefix != job.terms().extranonce_prefix);
         self.miners.retain(|id, miner| {
             let Some(terms) = terms(&job, *id) else { return false };
-            if moved && miner.session.is_subscribed() && !miner.session.change_prefix(terms.extranonce_prefix)
+            if moved
+                && miner.session.is_subscribed()
+                && !miner.session.change_prefix(ChannelId(0), terms.extranonce_prefix)
             {
                 return false;
             }
@@ -168,7 +170,9 @@ impl Proxy {
             let Some(terms) = terms(job, *id) else { continue };
             while let Some(event) = miner.session.poll_event() {
                 match event {
-                    ServerEvent::Subscribe { .. } => miner.session.open_channel(terms.extranonce_prefix),
+                    ServerEvent::Subscribe { .. } => {
+                        miner.session.open_channel(ChannelId(0), terms.extranonce_prefix, Target::MAX)
+                    }
                     ServerEvent::Authorize { worker, .. } => {
                         miner.session.authorize(worker, true);
                         miner.authorized = true;

@@ -87,7 +87,9 @@ fn serve(mut stream: TcpStream, job: &Job, counters: &Counters) {
         session.handle_input(&bytes[..count], Now::default()).unwrap();
         while let Some(event) = session.poll_event() {
             match event {
-                ServerEvent::Subscribe { .. } => session.open_channel(job.terms().extranonce_prefix),
+                ServerEvent::Subscribe { .. } => {
+                    session.open_channel(ChannelId(0), job.terms().extranonce_prefix, Target::MAX)
+                }
                 ServerEvent::Authorize { worker, login } => {
                     counters.users.lock().unwrap().push(login.user.clone());
                     session.authorize(worker, login.user != "nobody");

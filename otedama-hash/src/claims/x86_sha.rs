@@ -64,7 +64,7 @@ fn digests<const N: usize>(claims: [&Claim; N]) -> [Digest; N] {
 
 /// The coinbase and what SHA-256 puts behind it, a multiple of 64 bytes.
 fn padded(claim: &Claim) -> Vec<u8> {
-    let parts = claim.coinbase();
+    let parts = claim.coinbase().unwrap_or_default();
     let len: usize = parts.iter().map(|part| part.len()).sum();
     let mut bytes = Vec::with_capacity(len + 72);
     parts.iter().for_each(|part| bytes.extend_from_slice(part));

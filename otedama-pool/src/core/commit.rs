@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use otedama_core::{Amount, Digest, Hash256, Moment, Now, Percent, Target, UnixTime, Weight};
+use otedama_core::{Amount, ChannelId, Digest, Hash256, Moment, Now, Percent, Target, UnixTime, Weight};
 use otedama_stratum::Ticket;
 
 use super::io::{BatchId, ConnectionId, Effect};
@@ -31,6 +31,7 @@ pub(super) enum Record {
 #[derive(Debug)]
 pub(super) struct AcceptedShare {
     pub(super) connection: ConnectionId,
+    pub(super) channel: ChannelId,
     pub(super) ticket: Ticket,
     pub(super) account: Account,
     pub(super) worker: Arc<str>,

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use otedama_stratum::ServerConfig;
+use otedama_core::Target;
+use otedama_stratum::{ServerConfig, Wish};
 
-use crate::account::PoolName;
+use crate::account::{Account, PoolName};
 use crate::job::{Layout, Payout};
 use crate::scheme::Scheme;
 use crate::vardiff::VardiffConfig;
@@ -29,6 +30,10 @@ pub struct CoreConfig {
     pub session: Arc<ServerConfig>,
     /// Reads a payout address; `None` if it is none of the pool's chain.
     pub payouts: Payouts,
+    /// Who decides whether a worker may mine, and for whom.
+    pub authorization: Authorization,
+    /// Chooses the difficulty of new channels; none: they start as they ask, or as [`vardiff`](Self::vardiff) says.
+    pub start: Option<StartPolicy>,
     /// Confirmations after which a coinbase can be spent.
     pub maturity: u32,
     /// Limits of the core itself.
@@ -37,6 +42,36 @@ pub struct CoreConfig {
 
 /// Reads a payout address.
 pub type Payouts = Arc<dyn Fn(&str) -> Option<Payout> + Send + Sync>;
+
+/// Who decides whether a worker may mine, and for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Authorization {
+    /// The address in the user name, as [`payouts`](CoreConfig::payouts) reads it.
+    #[default]
+    Address,
+    /// Whoever runs the core: [`Effect::Authorize`](super::Effect::Authorize) asks, and
+    /// [`Input::Authorized`](super::Input::Authorized) may take its time.
+    Asked,
+}
+
+/// A channel that is about to open, or in Stratum V1 has just been asked for.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Newcomer<'a> {
+    /// What the client calls itself; empty if it does not.
+    pub agent: &'a str,
+    /// Who will be credited; unknown in Stratum V1 if the subscription came first.
+    pub account: Option<&'a Account>,
+    /// The machine, if it is known and named.
+    pub worker: &'a str,
+    /// What it would like.
+    pub wish: Wish,
+}
+
+/// Chooses the share target of a new channel, which holds until [`Input::Retarget`](super::Input::Retarget); `None` leaves
+/// it to the pool. Bounded by the configuration of vardiff and by the network's target. Same newcomers, same targets.
+pub type StartPolicy = Arc<dyn Fn(&Newcomer<'_>) -> Option<Target> + Send + Sync>;
 
 /// What the core bounds besides what sessions bound. Beyond `shares_per_connection`, `checks` and `backlog` shares are
 /// refused (though they are hashed, since they may be blocks), and whoever sent them is not read from until half of it is
@@ -83,19 +118,21 @@ impl CoreConfig {
         session.extranonce2_len = layout.extranonce_len.saturating_sub(PREFIX_LEN);
         let vardiff = VardiffConfig::new(layout.algorithm);
         let (session, payouts, limits) = (Arc::new(session), Arc::new(payouts), CoreLimits::default());
-        Self { pool, layout, scheme, vardiff, session, payouts, maturity, limits }
+        let (authorization, start) = (Authorization::default(), None);
+        Self { pool, layout, scheme, vardiff, session, payouts, authorization, start, maturity, limits }
     }
 }
 
 impl fmt::Debug for CoreConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pool, layout, scheme, vardiff, session, maturity, limits, payouts: _ } = self;
+        let Self { pool, layout, scheme, vardiff, session, maturity, limits, authorization, .. } = self;
         f.debug_struct("CoreConfig")
             .field("pool", pool)
             .field("layout", layout)
             .field("scheme", scheme)
             .field("vardiff", vardiff)
             .field("session", session)
+            .field("authorization", authorization)
             .field("maturity", maturity)
             .field("limits", limits)
             .finish_non_exhaustive()

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use otedama_core::{Amount, Claim, Digest, Hash256, Reject, Weight};
-use otedama_stratum::SessionError;
+use otedama_core::{Amount, ChannelId, Claim, Digest, Hash256, Reject, Target, Weight, WorkerId};
+use otedama_stratum::{Login, SessionError};
 
 use crate::account::Account;
-use crate::job::JobError;
+use crate::job::{JobError, Payout};
 use crate::journal::{Applied, BlockState, Entry, JournalError, RolledUp};
 use crate::node::{BlockStatus, NodeError, Submission};
 use crate::template::Template;
@@ -105,6 +105,24 @@ pub enum Input<'a> {
         /// What the journal said.
         outcome: Result<RolledUp, JournalError>,
     },
+    /// The answer to [`Effect::Authorize`].
+    Authorized {
+        /// Where the worker is.
+        connection: ConnectionId,
+        /// Which one.
+        worker: WorkerId,
+        /// Who is credited and paid for its work; `None` if it may not mine.
+        payout: Option<Payout>,
+    },
+    /// A channel is to have this share target from its next job on; vardiff is off for it.
+    Retarget {
+        /// Where the channel is.
+        connection: ConnectionId,
+        /// Which one; 0 in Stratum V1.
+        channel: ChannelId,
+        /// The target, within the bounds of the configuration.
+        target: Target,
+    },
     /// The moment of [`PoolCore::poll_timeout`](super::PoolCore::poll_timeout) has come.
     Timeout,
 }
@@ -126,6 +144,18 @@ pub enum Effect {
         connection: ConnectionId,
         /// Why.
         reason: CloseReason,
+    },
+    /// Decide whether this worker may mine and answer with [`Input::Authorized`], whenever that is known. Comes only if
+    /// the core was [told to ask](super::Authorization::Asked).
+    Authorize {
+        /// Where the worker is.
+        connection: ConnectionId,
+        /// Which one.
+        worker: WorkerId,
+        /// What it says of itself.
+        login: Login,
+        /// What its client calls itself.
+        agent: String,
     },
     /// Hash the headers of these claims and answer each with [`Input::Verified`], in any order, on any thread.
     /// [`Verifier::digests`](otedama_hash::Verifier::digests) takes them all at once. A thread that hashes had better give
@@ -207,6 +237,8 @@ pub enum PoolEvent {
     Ready {
         /// Its connection.
         connection: ConnectionId,
+        /// Its channel; 0 in Stratum V1.
+        channel: ChannelId,
         /// Whose it is.
         account: Account,
         /// What it calls itself.
@@ -224,6 +256,10 @@ pub enum PoolEvent {
     },
     /// A share was accepted and is durable.
     Share {
+        /// On this connection, which may be gone.
+        connection: ConnectionId,
+        /// On this channel; 0 in Stratum V1.
+        channel: ChannelId,
         /// Who is credited.
         account: Account,
         /// The machine.

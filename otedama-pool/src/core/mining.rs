@@ -77,44 +77,82 @@ impl PoolCore {
         }
         let job = self.board.next_id();
         let mut ready: Vec<_> =
-            self.connections.iter().filter(|(_, c)| c.greeted).map(|(id, _)| *id).collect();
+            self.connections.iter().filter(|(_, c)| c.is_greeted()).map(|(id, _)| *id).collect();
         // A hash map has an order of its own in every process, and same inputs must have same effects.
         ready.sort_unstable();
         for id in ready {
-            self.send_job(id, job);
+            self.send_to_all(id, job);
         }
     }
 
     /// Sends the next edition of the current job: the channel's terms have changed. After very many changes they apply
     /// from the next template on.
-    pub(super) fn resend_job(&mut self, id: ConnectionId) {
+    pub(super) fn resend_job(&mut self, id: ConnectionId, channel: ChannelId) {
         let job = self.board.next_id();
-        self.send_job(id, job);
+        self.send_job(id, channel, job);
     }
 
-    pub(super) fn send_job(&mut self, id: ConnectionId, job: JobId) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Some(extranonce_prefix) = connection.prefix.filter(|_| connection.greeted) else { return };
-        let round = self.board.round();
-        let board = match self.board.job(connection.payout(), connection.given.on(round)) {
-            Ok(Some(board)) => board,
-            Ok(None) => return,
-            Err(error) => return self.event(PoolEvent::TemplateRefused(error)),
+    pub(super) fn send_job(&mut self, id: ConnectionId, channel: ChannelId, job: JobId) {
+        if let Some(sent) = self.next_job(id, channel, job)
+            && let Some(connection) = self.connections.get_mut(&id)
+        {
+            connection.session.send_job(&sent.board.encoded, sent.job.terms());
+            self.sent(id, channel, sent);
+        }
+    }
+
+    /// Sends a job to all channels of a connection, together to those for which it is the same.
+    fn send_to_all(&mut self, id: ConnectionId, job: JobId) {
+        let Some(connection) = self.connections.get(&id) else { return };
+        let channels: Vec<_> = connection.channels().iter().map(|channel| channel.id).collect();
+        let jobs: Vec<_> = channels
+            .into_iter()
+            .filter_map(|channel| Some((channel, self.next_job(id, channel, job)?)))
+            .collect();
+        for alike in jobs.chunk_by(|(_, one), (_, other)| Arc::ptr_eq(&one.board, &other.board)) {
+            let Some(connection) = self.connections.get_mut(&id) else { return };
+            let terms: Vec<_> = alike.iter().map(|(_, sent)| *sent.job.terms()).collect();
+            if let Some((_, first)) = alike.first() {
+                connection.session.send_jobs(&first.board.encoded, &terms);
+            }
+        }
+        for (channel, sent) in jobs {
+            self.sent(id, channel, sent);
+        }
+    }
+
+    /// The next job of a channel, on its terms; `None` if it gets none now.
+    fn next_job(&mut self, id: ConnectionId, channel: ChannelId, job: JobId) -> Option<SentJob> {
+        let connection = self.connections.get_mut(&id)?;
+        let open = connection.channel(channel).filter(|channel| channel.greeted)?;
+        let space = open.space?;
+        let payout = connection.owner(open).map(|owner| &owner.payout);
+        let board = match self.board.job(payout, open.given.on(self.board.round())) {
+            Ok(board) => board?,
+            Err(error) => {
+                self.event(PoolEvent::TemplateRefused(error));
+                return None;
+            }
         };
-        connection.vardiff.set_network(board.body.network_target());
+        let version_mask = connection.session.mask_within(board.free_bits);
+        let open = connection.channel_mut(channel)?;
+        open.vardiff.set_network(board.body.network_target());
         let terms = JobTerms {
-            channel: ChannelId(0),
+            channel,
             id: job,
-            share_target: connection.vardiff.target().min(connection.easiest),
-            extranonce_prefix,
-            extranonce2_len: self.config.session.extranonce2_len,
-            version_mask: connection.session.version_mask() & board.version_mask,
+            share_target: open.target(),
+            extranonce_prefix: space.told,
+            extranonce2_len: space.rolled,
+            version_mask,
         };
-        let sent = SentJob { job: Job::new(Arc::clone(&board.body), terms), board };
-        connection.session.send_job(&sent.board.encoded, sent.job.terms());
+        Some(SentJob { job: Job::new(Arc::clone(&board.body), terms), board })
+    }
+
+    fn sent(&mut self, id: ConnectionId, channel: ChannelId, sent: SentJob) {
         self.propose(&sent);
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.remember(sent, round);
+        let round = self.board.round();
+        if let Some(open) = self.connections.get_mut(&id).and_then(|c| c.channel_mut(channel)) {
+            open.remember(sent, round);
         }
         self.touched.insert(id);
     }

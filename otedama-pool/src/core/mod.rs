@@ -16,10 +16,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use otedama_core::{Claim, Extranonce, Moment, Now, Target, Weight};
+use otedama_core::{Claim, Extranonce, Moment, Now, Weight};
 use otedama_stratum::ServerSession;
 
-pub use self::config::{CoreConfig, CoreLimits, PREFIX_LEN, Payouts};
+pub use self::config::{Authorization, CoreConfig, CoreLimits, Newcomer, PREFIX_LEN, Payouts, StartPolicy};
 pub use self::io::{BatchId, CheckId, CloseReason, ConnectionId, Effect, Input, NodeId, PoolEvent};
 
 use self::blocks::Blocks;
@@ -31,7 +31,6 @@ use crate::extranonce::Prefixes;
 use crate::hashing::NumberMap;
 use crate::job::JobBoard;
 use crate::journal::{BlockRecord, Life};
-use crate::vardiff::Vardiff;
 
 /// Between two looks at a connection's difficulty.
 const LOOK: Duration = Duration::from_secs(2);
@@ -140,6 +139,8 @@ impl PoolCore {
             }
             Input::Observed { hash, answers } => self.observed(&hash, &answers),
             Input::RolledUp { outcome } => self.rolled_up(outcome),
+            Input::Authorized { connection, worker, payout } => self.decided(connection, worker, payout),
+            Input::Retarget { connection, channel, target } => self.retarget(connection, channel, target),
             Input::Timeout => self.timeout(),
         }
     }
@@ -179,20 +180,15 @@ impl PoolCore {
             return;
         }
         let session = ServerSession::new(self.config.session.clone(), self.now);
-        let network = self.board.template().and_then(|template| template.nbits.target().ok());
-        let vardiff = Vardiff::new(self.config.vardiff, network.unwrap_or(Target::ZERO), self.now);
-        self.connections.insert(id, Connection::new(session, vardiff));
+        self.connections.insert(id, Connection::new(session));
         self.touched.insert(id);
     }
 
     fn disconnected(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.remove(&id) else { return };
         self.forget_pause(&connection);
-        if let Some(prefix) = connection.prefix {
-            self.prefixes.release(&prefix, self.now.moment);
-            if connection.given.on(self.board.round()) > 0 {
-                self.given.insert(prefix, connection.given);
-            }
+        for channel in connection.into_channels() {
+            self.release(&channel);
         }
         self.event(PoolEvent::Left { connection: id });
     }
@@ -211,7 +207,7 @@ impl PoolCore {
             self.effects.push_back(Effect::Send { connection: id, bytes });
         }
         // Only a connection that gets jobs has a difficulty to look at.
-        let look = connection.greeted.then(|| self.now.moment.plus(LOOK));
+        let look = connection.is_greeted().then(|| self.now.moment.plus(LOOK));
         let Some(due) = [connection.session.poll_timeout(), look].into_iter().flatten().min() else { return };
         if connection.alarm.is_none_or(|alarm| due < alarm) {
             connection.alarm = Some(due);
@@ -245,8 +241,10 @@ impl PoolCore {
         {
             return self.close(id, error.into());
         }
-        if connection.vardiff.poll(now).is_some() {
-            self.resend_job(id);
+        let changed = connection.channels_mut().iter_mut();
+        let changed = changed.filter_map(|channel| channel.vardiff.poll(now).map(|_| channel.id));
+        for channel in changed.collect::<Vec<_>>() {
+            self.resend_job(id, channel);
         }
         self.touched.insert(id);
     }

@@ -45,8 +45,9 @@ impl PoolCore {
     fn begin(&self, id: ConnectionId, ticket: Option<Ticket>, share: &Share) -> Result<PendingShare, Reject> {
         let connection = self.connections.get(&id).ok_or(Reject::NotSubscribed)?;
         let known = connection.worker(share.worker);
-        let worker = known.or_else(|| connection.first_worker()).ok_or(Reject::Unauthorized)?;
-        let sent = connection.job(share.job).ok_or(Reject::UnknownJob)?;
+        let channel = connection.channel(share.channel).ok_or(Reject::UnknownJob)?;
+        let worker = known.or_else(|| connection.owner(channel)).ok_or(Reject::Unauthorized)?;
+        let sent = channel.job(share.job).ok_or(Reject::UnknownJob)?;
         if !self.board.remembers(&sent.board) {
             return Err(Reject::UnknownJob);
         }
@@ -70,6 +71,7 @@ impl PoolCore {
         match (judged.verdict, ticket) {
             (Ok(verdict), Some(ticket)) => self.commit.add(Record::Share(AcceptedShare {
                 connection,
+                channel: checked.share.channel,
                 ticket,
                 account: worker.payout.account.clone(),
                 worker: Arc::clone(&worker.name),
@@ -135,14 +137,17 @@ impl PoolCore {
     fn committed(&mut self, record: Record) {
         match record {
             Record::Share(share) => {
-                let AcceptedShare { connection: id, ticket, account, worker, weight, .. } = share;
+                let AcceptedShare { connection: id, channel, ticket, account, worker, weight, .. } = share;
                 self.unrolled = self.unrolled.saturating_add(1);
-                self.event(PoolEvent::Share { account, worker, weight });
+                self.event(PoolEvent::Share { connection: id, channel, account, worker, weight });
+                let now = self.now;
                 let Some(connection) = self.connections.get_mut(&id) else { return };
                 connection.session.answer(ticket, Ok(()));
-                connection.vardiff.on_share(weight);
-                if connection.vardiff.poll(self.now).is_some() {
-                    self.resend_job(id);
+                if let Some(open) = connection.channel_mut(channel) {
+                    open.vardiff.on_share(weight);
+                    if open.vardiff.poll(now).is_some() {
+                        self.resend_job(id, channel);
+                    }
                 }
                 self.touched.insert(id);
                 self.share_ended(id);

@@ -9,16 +9,19 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use otedama_core::{Hash256, Weight};
+use otedama_core::{ChannelId, Hash256, Target, Weight, WorkerId};
+use otedama_stratum::Login;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
 use super::connection::{self, Outlet};
+use super::hooks::Authorizer;
 use super::nodes::Nodes;
 use super::threads::{Command, Hashed, Hashing, RETRY};
 use crate::account::Account;
 use crate::core::{BatchId, ConnectionId, Effect, Input, NodeId, PoolCore, PoolEvent};
+use crate::job::Payout;
 use crate::journal::{Applied, Balance, JournalError, RolledUp};
 use crate::node::{BlockStatus, NodeError, Submission};
 use crate::points;
@@ -45,6 +48,8 @@ pub(super) enum Message {
     Observed(Hash256, Vec<(NodeId, Option<BlockStatus>)>),
     RolledUp(Result<RolledUp, JournalError>),
     Proposed(NodeId, Result<Option<Submission>, NodeError>),
+    Authorized(ConnectionId, WorkerId, Option<Payout>),
+    Retarget(ConnectionId, ChannelId, Target),
     Balances(oneshot::Sender<Result<Vec<Balance>, JournalError>>),
     Stop,
 }
@@ -65,6 +70,7 @@ pub(super) struct Actor {
     pub(super) outlets: HashMap<ConnectionId, Outlet>,
     pub(super) connections: u64,
     pub(super) persisting: bool,
+    pub(super) authorizer: Authorizer,
 }
 
 /// Raised when it is dropped, so that the nodes' threads end with the actor, however that ends.
@@ -150,6 +156,12 @@ impl Actor {
             }
             Message::RolledUp(outcome) => self.core.handle(Input::RolledUp { outcome }, now),
             Message::Proposed(node, answer) => self.tell(PoolEvent::LayoutChecked { node, answer }),
+            Message::Authorized(connection, worker, payout) => {
+                self.core.handle(Input::Authorized { connection, worker, payout }, now);
+            }
+            Message::Retarget(connection, channel, target) => {
+                self.core.handle(Input::Retarget { connection, channel, target }, now);
+            }
             Message::Balances(answer) => self.order(Command::Balances(answer)),
             Message::Stop => {}
         }
@@ -186,8 +198,20 @@ impl Actor {
                 Effect::Observe { hash } => self.nodes.observe(hash),
                 Effect::Propose { block } => self.nodes.propose(block),
                 Effect::Event(event) => self.tell(event),
+                Effect::Authorize { connection, worker, login, agent } => {
+                    self.ask(connection, worker, login, agent);
+                }
             }
         }
+    }
+
+    /// Lets the embedder decide about a worker.
+    fn ask(&self, connection: ConnectionId, worker: WorkerId, login: Login, agent: String) {
+        let (authorizer, messages) = (self.authorizer.clone(), self.messages.clone());
+        tokio::spawn(async move {
+            let payout = authorizer.decide(login, agent).await;
+            let _ = messages.send(Message::Authorized(connection, worker, payout)).await;
+        });
     }
 
     fn verified(&mut self, hashed: Hashed) {

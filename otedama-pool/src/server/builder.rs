@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use otedama_core::Percent;
+use otedama_core::{Percent, Target};
 use otedama_hash::{Unsupported, Verifier};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -11,11 +11,12 @@ use tokio::sync::mpsc;
 use super::Pool;
 use super::actor::{Actor, StopFlag};
 use super::clock::Clock;
+use super::hooks::{Applicant, Authorizer, Hooks};
 use super::nodes::Nodes;
 use super::threads::{self, Hashing};
 use crate::account::PoolName;
 use crate::coin::{Address, AddressError, Chain, Coin};
-use crate::core::{CoreConfig, CoreLimits, NodeId, PREFIX_LEN, PoolCore};
+use crate::core::{Authorization, CoreConfig, CoreLimits, Newcomer, NodeId, PREFIX_LEN, PoolCore};
 use crate::job::{Layout, Payout};
 use crate::journal::{Journal, JournalError, Memory};
 use crate::node::Node;
@@ -74,6 +75,7 @@ struct Options {
     limits: CoreLimits,
     session_limits: Option<otedama_stratum::Limits>,
     maturity: Option<u32>,
+    hooks: Hooks,
 }
 
 /// Why a pool does not start. The configuration is at fault, or the host.
@@ -120,6 +122,7 @@ impl<S: Scheme + 'static> PoolBuilder<S, NoJournal> {
             limits: CoreLimits::default(),
             session_limits: None,
             maturity: None,
+            hooks: Hooks::default(),
         };
         Self { nodes: vec![node], address, scheme, journal: NoJournal, options }
     }
@@ -168,6 +171,7 @@ impl<S: Scheme + 'static> PoolBuilder<S, Journaled> {
             threads::follow(NodeId(index), Arc::clone(node), judge, flag, messages.clone())
                 .map_err(StartError::Thread)?;
         }
+        let authorizer = Authorizer::new(&options.hooks, Arc::clone(&config.payouts));
         let core = PoolCore::new(config, life, open_blocks, clock.now());
         let (outlets, connections, persisting) = (HashMap::new(), 0, false);
         let sender = messages.clone();
@@ -184,6 +188,7 @@ impl<S: Scheme + 'static> PoolBuilder<S, Journaled> {
             outlets,
             connections,
             persisting,
+            authorizer,
         };
         let actor = Some(tokio::spawn(actor.run(inbox)));
         let listen = |listener| tokio::spawn(super::connection::listen(listener, messages.clone()));
@@ -253,6 +258,26 @@ impl<S, J> PoolBuilder<S, J> {
         self
     }
 
+    /// Decides whether a worker may mine, and who is credited and paid for its work; the address in its user name if
+    /// nothing is said. It may take its time: every question has a thread of its own meanwhile.
+    pub fn authorize(
+        mut self,
+        decide: impl Fn(&Applicant) -> Option<Payout> + Send + Sync + 'static,
+    ) -> Self {
+        self.options.hooks.authorize = Some(Arc::new(decide));
+        self
+    }
+
+    /// Chooses the share target of a new channel, which then stays until [`Pool::retarget`](super::Pool::retarget); `None`
+    /// leaves it to the pool. It runs where shares are judged, so it must be quick.
+    pub fn start_target(
+        mut self,
+        choose: impl Fn(&Newcomer<'_>) -> Option<Target> + Send + Sync + 'static,
+    ) -> Self {
+        self.options.hooks.start = Some(Arc::new(choose));
+        self
+    }
+
     /// Confirmations after which a coinbase counts as spendable; the coin's own if nothing is said.
     pub fn maturity(mut self, confirmations: u32) -> Self {
         self.options.maturity = Some(confirmations);
@@ -282,6 +307,10 @@ fn config(options: &Options, chains: &Chains, scheme: Arc<dyn Scheme>) -> Result
         config.vardiff = vardiff;
     }
     config.limits = options.limits;
+    config.start = options.hooks.start.clone();
+    if options.hooks.authorize.is_some() {
+        config.authorization = Authorization::Asked;
+    }
     if let Some(shares) = points::number("roll-up") {
         config.limits.roll_up = shares;
     }

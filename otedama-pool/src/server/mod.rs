@@ -4,18 +4,21 @@ mod actor;
 mod builder;
 mod clock;
 mod connection;
+mod hooks;
 mod nodes;
 mod threads;
 
 use std::net::SocketAddr;
 
+use otedama_core::{ChannelId, Target};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 pub use self::builder::{Journaled, NoJournal, PoolBuilder, StartError};
+pub use self::hooks::Applicant;
 
 use self::actor::Message;
-use crate::core::PoolEvent;
+use crate::core::{ConnectionId, PoolEvent};
 use crate::journal::{Balance, JournalError};
 use crate::node::Node;
 use crate::scheme::Scheme;
@@ -69,6 +72,21 @@ impl Pool {
         let (answer, balances) = oneshot::channel();
         self.messages.send(Message::Balances(answer)).await.map_err(|_| Stopped)?;
         Ok(balances.await.map_err(|_| Stopped)??)
+    }
+
+    /// Gives a channel this share target from its next job on, within the pool's bounds; vardiff is off for it. In Stratum
+    /// V1 the channel is 0.
+    ///
+    /// # Errors
+    /// [`Stopped`] if the pool has stopped.
+    pub async fn retarget(
+        &self,
+        connection: ConnectionId,
+        channel: ChannelId,
+        target: Target,
+    ) -> Result<(), Stopped> {
+        let message = Message::Retarget(connection, channel, target);
+        self.messages.send(message).await.map_err(|_| Stopped)
     }
 
     /// Stops in order: no new connections, no new shares, and everything that is on its way into the journal arrives.

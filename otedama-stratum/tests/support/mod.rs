@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use otedama_core::{
     Algorithm, BitcoinSource, ChannelId, CoinbaseHalves, CompactTarget, Difficulty, Extranonce, Hash256, Job,
-    JobBody, JobId, Now, Share, Terms, hex,
+    JobBody, JobId, Now, Share, Target, Terms, hex,
 };
 use otedama_stratum::{EncodedJob, ServerConfig, ServerEvent, ServerSession, SessionError, Ticket};
 
@@ -105,7 +105,7 @@ impl Wire {
             panic!("{events:?}");
         };
         self.prefix = Extranonce::from_hex(prefix).unwrap();
-        self.session.open_channel(self.prefix);
+        self.session.open_channel(ChannelId(0), self.prefix, Target::MAX);
         self.session.authorize(*worker, true);
     }
 

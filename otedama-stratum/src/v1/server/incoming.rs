@@ -3,12 +3,12 @@
 use alloc::string::{String, ToString};
 use core::fmt::Write as _;
 
-use otedama_core::{Extranonce, Now, Reject, Target, WorkerId, hex};
+use otedama_core::{ChannelId, Extranonce, Now, Reject, Target, WorkerId, hex};
 
 use super::outgoing::authorization;
 use super::{Server, Worker};
 use crate::error::SessionError;
-use crate::event::{Refused, ServerEvent, Ticket};
+use crate::event::{ChannelKind, Refused, ServerEvent, Ticket, Wish};
 use crate::limits::MAX_PARAMS;
 use crate::login::Login;
 use crate::v1::answers::Request;
@@ -108,7 +108,9 @@ impl Server {
         self.agent = printable(&agent, self.config.limits.agent);
         let resume = params.text(1).and_then(|session| Extranonce::from_hex(&session).ok());
         let resume = resume.filter(|prefix| !prefix.is_empty());
-        self.event(ServerEvent::Subscribe { agent: self.agent.clone(), resume });
+        let (channel, wish) = (ChannelId(0), Wish::new(ChannelKind::Extended));
+        let agent = self.agent.clone();
+        self.event(ServerEvent::Subscribe { channel, worker: None, wish, agent, resume });
     }
 
     fn authorize_request(&mut self, id: Option<&str>, params: &Items<'_>) {
