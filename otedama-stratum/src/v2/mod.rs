@@ -26,6 +26,7 @@
 //! [`Message::Unknown`]. Sources: the Stratum V2 specification (`sv2-spec`, 2026-08), chapters 3 to 8, and its extensions
 //! 0x0001 and 0x0002.
 
+mod code;
 mod error;
 mod frame;
 mod message;
@@ -38,9 +39,10 @@ mod tlv;
 mod types;
 mod wire;
 
+pub use code::Code;
 pub use error::{DecodeError, EncodeError, Fault, FrameError, TooLong};
 pub use frame::{Frame, Header};
-pub use message::{Encode, Message, Payload, common, mining};
+pub use message::{Encode, Message, Payload, common, declaration, extension, mining, template};
 pub use seq::{Seq, Seq0_64K, Seq0_255, SeqIter};
 pub use tlv::{Tlv, TlvError, Tlvs, WithTlvs};
 pub use types::{B0_16M, B0_32, B0_64K, B0_255, Octets, Str0_255, U24, U256};

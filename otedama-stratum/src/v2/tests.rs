@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use std::vec::Vec;
 
 use super::common::{Protocol, SetupConnection, SetupConnectionSuccess};
+use super::extension::RequestExtensionsSuccess;
 use super::message::samples;
 use super::mining::{NewExtendedMiningJob, SubmitSharesExtended};
 use super::sample::Source;
@@ -87,6 +88,29 @@ fn the_greeting_has_these_bytes() {
     assert_eq!(bytes_of(&greeting), bytes);
     let success = SetupConnectionSuccess { used_version: 2, flags: common::REQUIRES_EXTENDED_CHANNELS };
     assert_eq!(bytes_of(&success), b"\0\0\x01\x06\0\0\x02\0\x02\0\0\0");
+}
+
+/// As seen from a pool that supports extension 2.
+#[test]
+fn extensions_are_agreed_on_with_these_bytes() {
+    let success = RequestExtensionsSuccess { request_id: 1, supported_extensions: Seq::new(&[2]).unwrap() };
+    let bytes = b"\x01\0\x01\x06\0\0\x01\0\x01\0\x02\0";
+    assert_eq!(bytes_of(&success), bytes);
+    assert_eq!(Message::parse(frame_of(bytes)), Ok((success.into(), Tlvs::default())));
+}
+
+#[test]
+fn every_message_has_its_number() {
+    let mut numbers = Vec::new();
+    with_samples(1, &[], |message| {
+        let header = message.header().unwrap();
+        let name = message.name().unwrap();
+        assert_eq!(header.is_channel(), std::format!("{message:?}").contains("{ channel_id: "), "{name}");
+        numbers.push((header.extension(), header.kind()));
+    });
+    let core = [0..=4u8, 0x10..=0x1d, 0x1f..=0x25, 0x50..=0x51, 0x55..=0x59, 0x60..=0x60, 0x70..=0x76];
+    let core = core.into_iter().flatten().map(|kind| (0, kind));
+    assert_eq!(numbers, core.chain((0..=2).map(|kind| (1, kind))).collect::<Vec<_>>());
 }
 
 #[test]

@@ -3,7 +3,10 @@
 #[macro_use]
 mod listing;
 pub mod common;
+pub mod declaration;
+pub mod extension;
 pub mod mining;
+pub mod template;
 
 use alloc::vec::Vec;
 
@@ -114,4 +117,22 @@ messages! {
     SetCustomMiningJobSuccess: mining::SetCustomMiningJobSuccess,
     SetCustomMiningJobError: mining::SetCustomMiningJobError<'a>,
     SetGroupChannel: mining::SetGroupChannel<'a>,
+    AllocateMiningJobToken: declaration::AllocateMiningJobToken<'a>,
+    AllocateMiningJobTokenSuccess: declaration::AllocateMiningJobTokenSuccess<'a>,
+    ProvideMissingTransactions: declaration::ProvideMissingTransactions<'a>,
+    ProvideMissingTransactionsSuccess: declaration::ProvideMissingTransactionsSuccess<'a>,
+    DeclareMiningJob: declaration::DeclareMiningJob<'a>,
+    DeclareMiningJobSuccess: declaration::DeclareMiningJobSuccess<'a>,
+    DeclareMiningJobError: declaration::DeclareMiningJobError<'a>,
+    PushSolution: declaration::PushSolution<'a>,
+    CoinbaseOutputConstraints: template::CoinbaseOutputConstraints,
+    NewTemplate: template::NewTemplate<'a>,
+    TemplateSetNewPrevHash: template::SetNewPrevHash,
+    RequestTransactionData: template::RequestTransactionData,
+    RequestTransactionDataSuccess: template::RequestTransactionDataSuccess<'a>,
+    RequestTransactionDataError: template::RequestTransactionDataError<'a>,
+    SubmitSolution: template::SubmitSolution<'a>,
+    RequestExtensions: extension::RequestExtensions<'a>,
+    RequestExtensionsSuccess: extension::RequestExtensionsSuccess<'a>,
+    RequestExtensionsError: extension::RequestExtensionsError<'a>,
 }
