@@ -17,6 +17,7 @@ pub mod net;
 mod server;
 pub mod testkit;
 mod v1;
+pub mod v2;
 
 pub use bytes::Bytes;
 pub use client::{ClientConfig, ClientSession, Numbers};

@@ -8,6 +8,9 @@ pub const MAX_PARAMS: usize = 16;
 /// The longest request id that is answered, in bytes of JSON. A UUID with its quotes has 38.
 pub const MAX_ID: usize = 64;
 
+/// The longest worker name of Stratum V2's extension 0x0002, in bytes, as the extension says.
+pub const MAX_WORKER_NAME: usize = 32;
+
 /// What a client may make a [`ServerSession`](crate::ServerSession) hold, and how long it may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
