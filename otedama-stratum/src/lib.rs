@@ -14,6 +14,8 @@ pub mod limits;
 mod login;
 #[cfg(feature = "net")]
 pub mod net;
+#[cfg(feature = "noise")]
+pub mod noise;
 mod server;
 pub mod testkit;
 mod v1;
