@@ -1,5 +1,7 @@
 //! Every message, field by field, in ours and in theirs.
 
+#![expect(clippy::float_cmp, reason = "what went over the wire must be the same bits")]
+
 use otedama_stratum::v2::{Encode as _, common, declaration, extension, mining, template};
 use stratum_core::framing_sv2::framing::{EncodableFrame as _, MessageFrame};
 use stratum_core::parsers_sv2::{
