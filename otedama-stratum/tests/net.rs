@@ -87,8 +87,8 @@ fn attend(mut stream: TcpStream, behaviour: Behaviour, seeing: &Sender<ServerEve
                     match behaviour {
                         Behaviour::Move(port) => session.reconnect("127.0.0.1", port, Duration::ZERO),
                         Behaviour::Lure => session.reconnect("evil.example", 1, Duration::ZERO),
-                        _ => {}
-                    }
+                        _ => false,
+                    };
                     session.show_message("hello");
                     session.send_job(&EncodedJob::new(&block_one()).unwrap(), &terms(5, 1.0));
                 }
