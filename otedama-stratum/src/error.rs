@@ -22,6 +22,18 @@ pub enum SessionError {
         /// The limit, in lines.
         limit: u32,
     },
+    /// The peer announced a frame with more payload than the limit. Stratum V2.
+    #[error("frame is longer than {limit} bytes")]
+    FrameTooLong {
+        /// The limit, in bytes of payload.
+        limit: usize,
+    },
+    /// The peer sent too many messages in a row that are not what they say they are. Stratum V2.
+    #[error("more than {limit} malformed messages in a row")]
+    MalformedMessages {
+        /// The limit, in messages.
+        limit: u32,
+    },
     /// The peer speaks another protocol.
     #[error("the peer speaks {0}, not Stratum")]
     NotStratum(Foreign),
@@ -40,6 +52,12 @@ pub enum SessionError {
     /// The server did not answer in time.
     #[error("the server does not answer")]
     NoAnswer,
+    /// The server does not take the connection as the client wants it. Stratum V2.
+    #[error("connection refused: {0}")]
+    SetupRefused(Rejection),
+    /// The server has closed the channel. Stratum V2.
+    #[error("channel closed: {0}")]
+    ChannelClosed(Rejection),
     /// The server gives no channel.
     #[error("subscription refused: {0}")]
     SubscribeRefused(Rejection),
