@@ -11,6 +11,15 @@ pub const MAX_ID: usize = 64;
 /// The longest worker name of Stratum V2's extension 0x0002, in bytes, as the extension says.
 pub const MAX_WORKER_NAME: usize = 32;
 
+/// How far the clocks of two peers may be apart when a certificate is judged, in seconds; what other Stratum V2 software
+/// allows as well.
+#[cfg(feature = "noise")]
+pub(crate) const CLOCK_SKEW: u64 = 10;
+
+/// Bytes of memory that a secured connection keeps when it has nothing to do; 64 KiB.
+#[cfg(feature = "noise")]
+pub(crate) const SPARE_BUFFER: usize = 64 * 1024;
+
 /// What a client may make a [`ServerSession`](crate::ServerSession) hold, and how long it may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -132,6 +141,33 @@ impl Default for ClientLimits {
             answer: Duration::from_secs(120),
             batch: Duration::from_secs(2 * 60 * 60),
             silence: Duration::from_secs(600),
+        }
+    }
+}
+
+/// What a peer may make a [`noise::Stream`](crate::noise::Stream) hold, and how long it may take.
+#[cfg(feature = "noise")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NoiseLimits {
+    /// Bytes of a frame's payload; 256 KiB. A longer one ends the connection.
+    pub frame: usize,
+    /// Bytes that may wait to be sent; 512 KiB. More end the connection: the peer does not read.
+    pub output: usize,
+    /// How long the handshake may take; 10 s.
+    pub handshake: Duration,
+    /// How long a frame may take from its first byte to its end; 30 s.
+    pub frame_time: Duration,
+}
+
+#[cfg(feature = "noise")]
+impl Default for NoiseLimits {
+    fn default() -> Self {
+        Self {
+            frame: 256 * 1024,
+            output: 512 * 1024,
+            handshake: Duration::from_secs(10),
+            frame_time: Duration::from_secs(30),
         }
     }
 }
