@@ -103,9 +103,11 @@ impl Default for Limits {
 pub struct ClientLimits {
     /// Bytes of a line without its line end; 512 KiB. A longer one ends the session.
     pub line: usize,
+    /// Bytes of payload of a frame of Stratum V2; 1 MiB. A longer one ends the session.
+    pub frame: usize,
     /// How deep arrays and objects may lie in each other; 16.
     pub nesting: usize,
-    /// Malformed lines in a row that are overlooked; 16. One more ends the session.
+    /// Malformed lines or messages in a row that are overlooked; 16. One more ends the session.
     pub malformed_lines: u32,
     /// Bytes of both coinbase halves together; 64 KiB. More end the session.
     pub coinbase: usize,
@@ -115,6 +117,8 @@ pub struct ClientLimits {
     pub id: usize,
     /// Jobs for which shares can be submitted; 32. The oldest is forgotten first.
     pub jobs: usize,
+    /// Jobs of Stratum V2 that wait for the block that they build on; 8. The oldest is forgotten first.
+    pub future_jobs: usize,
     /// Bytes that are kept of a text that the server sends; 256.
     pub text: usize,
     /// Shares that may wait for their answers; 1024. Further ones are not sent.
@@ -125,8 +129,14 @@ pub struct ClientLimits {
     pub output: usize,
     /// How long subscription and authorisation may take together; 30 s.
     pub handshake: Duration,
-    /// How long the answer to a share may take; 120 s.
+    /// How long the answer to a request for extensions may take; 5 s. Then the client does without them: servers that
+    /// know of no extensions do not answer.
+    pub extensions: Duration,
+    /// How long the answer to a share may take in Stratum V1; 120 s.
     pub answer: Duration,
+    /// How long the answer to a share may take in Stratum V2; 2 h. Servers answer once they have accepted a number of
+    /// shares, and hard shares are rare.
+    pub batch: Duration,
     /// How long a server may say nothing at all; 10 minutes.
     pub silence: Duration,
 }
@@ -135,18 +145,22 @@ impl Default for ClientLimits {
     fn default() -> Self {
         Self {
             line: 512 * 1024,
+            frame: 1024 * 1024,
             nesting: 16,
             malformed_lines: 16,
             coinbase: 64 * 1024,
             merkle_path: 32,
             id: 256,
             jobs: 32,
+            future_jobs: 8,
             text: 256,
             pending_shares: 1024,
             events: 2048,
             output: 256 * 1024,
             handshake: Duration::from_secs(30),
+            extensions: Duration::from_secs(5),
             answer: Duration::from_secs(120),
+            batch: Duration::from_secs(2 * 60 * 60),
             silence: Duration::from_secs(600),
         }
     }
