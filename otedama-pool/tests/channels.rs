@@ -6,16 +6,14 @@
 mod workbench;
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use otedama_core::{ChannelId, Difficulty, HeaderSource, Target};
+use otedama_core::{ChannelId, Difficulty, HeaderSource};
 use otedama_pool::Account;
 use otedama_pool::core::{Authorization, Input, PoolEvent};
-use otedama_pool::ledger::LedgerAccount;
 use otedama_pool::scheme::Solo;
 use otedama_stratum::ChannelKind::{Extended, Standard};
 use otedama_stratum::{ClientEvent, Protocol};
-use workbench::{ALICE, Miner, NOON, POOL, Pool, REST, SHARE_DIFFICULTY, config, pplns};
+use workbench::{ALICE, Miner, POOL, Pool, SHARE_DIFFICULTY, config, pplns};
 
 /// What became of the oldest share that has an answer: the words if it was refused.
 fn answer(miner: &mut Miner) -> Option<Result<(), String>> {
@@ -94,10 +92,8 @@ fn solo_pays_each_channel_its_own_finder() {
     assert_eq!(submit(&mut other, &mut pool, true), Some(Ok(())));
     let blocks = pool.blocks();
     assert_eq!(blocks.len(), 2);
-    assert_eq!(blocks[0].candidate.account, Account::new(ALICE));
-    assert_eq!(blocks[1].candidate.account, Account::new(POOL));
-    assert_eq!(pool.balance(&LedgerAccount::Miner(Account::new(ALICE))), 0, "the coinbase has paid");
-    assert!(REST > 0);
+    assert_eq!(blocks[0].candidate.finder, Account::new(ALICE));
+    assert_eq!(blocks[1].candidate.finder, Account::new(POOL));
 }
 
 #[test]
@@ -169,7 +165,6 @@ fn whoever_embeds_the_pool_chooses_difficulties() {
     miner.exchange(&mut pool);
     assert_eq!(target(&miner), easy);
     assert_eq!(submit(&mut miner, &mut pool, false), Some(Ok(())));
-    assert!(easy > hard && hard > Target::ZERO && NOON > 0);
 }
 
 #[test]
@@ -179,7 +174,7 @@ fn a_channel_that_ends_gives_its_search_space_back() {
     assert_eq!(miner.session.protocol(), Protocol::V2);
     let prefix = miner.job.as_ref().unwrap().terms().extranonce_prefix;
     pool.bench.disconnect(miner.connection);
+    let prefix_of = |miner: &Miner| miner.job.as_ref().unwrap().terms().extranonce_prefix;
     let next = Miner::join_v2(&mut pool, ALICE, Standard);
-    assert_ne!(next.job.as_ref().unwrap().terms().extranonce_prefix, prefix, "it rests first");
-    pool.bench.advance(Duration::from_secs(1));
+    assert_ne!(prefix_of(&next), prefix, "it rests first");
 }
