@@ -180,7 +180,7 @@ fn machines_are_named_once_and_only_where_it_was_agreed() {
     let mut wire = Wire::configured(0, |config| config.limits.workers = 2);
     wire.say(&extended(1, "w"));
     assert_eq!(wire.serve(), []);
-    let mut submit = |wire: &mut Wire, name: &str| {
+    let submit = |wire: &mut Wire, name: &str| {
         let name = [Tlv::worker_name(name).unwrap()];
         wire.say(&extended_share(2, 1).with(&name));
         let mut events = wire.events();
