@@ -3,6 +3,10 @@
 /// Transactions of a template; a block of 4,000,000 weight units holds fewer than 17,000 of the smallest ones.
 pub(crate) const MAX_TEMPLATE_TRANSACTIONS: usize = 25_000;
 
+/// Bytes of the head of an HTTP request to the mining port.
+#[cfg(feature = "server")]
+pub(crate) const MAX_HTTP_HEAD: usize = 8 * 1024;
+
 /// Bounds on what waits for a node.
 #[cfg(feature = "server")]
 pub(crate) mod node {

@@ -14,6 +14,9 @@ pub mod limits;
 mod login;
 #[cfg(feature = "net")]
 pub mod net;
+#[cfg(feature = "noise")]
+pub mod noise;
+mod opening;
 mod server;
 pub mod testkit;
 mod v1;
@@ -26,4 +29,5 @@ pub use error::{EncodeError, Foreign, SessionError, SubmitError};
 pub use event::{ChannelKind, ClientEvent, Refused, Rejection, ServerEvent, ShareId, Ticket, Wish};
 pub use limits::{ClientLimits, Limits};
 pub use login::Login;
+pub use opening::Opening;
 pub use server::{Protocol, ServerConfig, ServerSession};

@@ -11,6 +11,15 @@ pub const MAX_ID: usize = 64;
 /// The longest worker name of Stratum V2's extension 0x0002, in bytes, as the extension says.
 pub const MAX_WORKER_NAME: usize = 32;
 
+/// How far the clocks of two peers may be apart when a certificate is judged, in seconds; what other Stratum V2 software
+/// allows as well.
+#[cfg(feature = "noise")]
+pub(crate) const CLOCK_SKEW: u64 = 10;
+
+/// Bytes of memory that a secured connection keeps when it has nothing to do; 64 KiB.
+#[cfg(feature = "noise")]
+pub(crate) const SPARE_BUFFER: usize = 64 * 1024;
+
 /// Jobs of a Stratum V2 channel whose version a server session remembers. In shares of older ones it cannot tell which
 /// bits were rolled.
 pub const MAX_VERSIONS: usize = 16;
@@ -94,9 +103,11 @@ impl Default for Limits {
 pub struct ClientLimits {
     /// Bytes of a line without its line end; 512 KiB. A longer one ends the session.
     pub line: usize,
+    /// Bytes of payload of a frame of Stratum V2; 1 MiB. A longer one ends the session.
+    pub frame: usize,
     /// How deep arrays and objects may lie in each other; 16.
     pub nesting: usize,
-    /// Malformed lines in a row that are overlooked; 16. One more ends the session.
+    /// Malformed lines or messages in a row that are overlooked; 16. One more ends the session.
     pub malformed_lines: u32,
     /// Bytes of both coinbase halves together; 64 KiB. More end the session.
     pub coinbase: usize,
@@ -106,6 +117,8 @@ pub struct ClientLimits {
     pub id: usize,
     /// Jobs for which shares can be submitted; 32. The oldest is forgotten first.
     pub jobs: usize,
+    /// Jobs of Stratum V2 that wait for the block that they build on; 8. The oldest is forgotten first.
+    pub future_jobs: usize,
     /// Bytes that are kept of a text that the server sends; 256.
     pub text: usize,
     /// Shares that may wait for their answers; 1024. Further ones are not sent.
@@ -116,8 +129,14 @@ pub struct ClientLimits {
     pub output: usize,
     /// How long subscription and authorisation may take together; 30 s.
     pub handshake: Duration,
-    /// How long the answer to a share may take; 120 s.
+    /// How long the answer to a request for extensions may take; 5 s. Then the client does without them: servers that
+    /// know of no extensions do not answer.
+    pub extensions: Duration,
+    /// How long the answer to a share may take in Stratum V1; 120 s.
     pub answer: Duration,
+    /// How long the answer to a share may take in Stratum V2; 2 h. Servers answer once they have accepted a number of
+    /// shares, and hard shares are rare.
+    pub batch: Duration,
     /// How long a server may say nothing at all; 10 minutes.
     pub silence: Duration,
 }
@@ -126,19 +145,50 @@ impl Default for ClientLimits {
     fn default() -> Self {
         Self {
             line: 512 * 1024,
+            frame: 1024 * 1024,
             nesting: 16,
             malformed_lines: 16,
             coinbase: 64 * 1024,
             merkle_path: 32,
             id: 256,
             jobs: 32,
+            future_jobs: 8,
             text: 256,
             pending_shares: 1024,
             events: 2048,
             output: 256 * 1024,
             handshake: Duration::from_secs(30),
+            extensions: Duration::from_secs(5),
             answer: Duration::from_secs(120),
+            batch: Duration::from_secs(2 * 60 * 60),
             silence: Duration::from_secs(600),
+        }
+    }
+}
+
+/// What a peer may make a [`noise::Stream`](crate::noise::Stream) hold, and how long it may take.
+#[cfg(feature = "noise")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NoiseLimits {
+    /// Bytes of a frame's payload; 256 KiB. A longer one ends the connection.
+    pub frame: usize,
+    /// Bytes that may wait to be sent; 512 KiB. More end the connection: the peer does not read.
+    pub output: usize,
+    /// How long the handshake may take; 10 s.
+    pub handshake: Duration,
+    /// How long a frame may take from its first byte to its end; 30 s.
+    pub frame_time: Duration,
+}
+
+#[cfg(feature = "noise")]
+impl Default for NoiseLimits {
+    fn default() -> Self {
+        Self {
+            frame: 256 * 1024,
+            output: 512 * 1024,
+            handshake: Duration::from_secs(10),
+            frame_time: Duration::from_secs(30),
         }
     }
 }

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::clock::Clock;
 use super::connection::{self, Outlet};
 use super::hooks::Authorizer;
+use super::layer::Ground;
 use super::nodes::Nodes;
 use super::threads::{Command, Hashed, Hashing, RETRY};
 use crate::account::Account;
@@ -71,6 +72,7 @@ pub(super) struct Actor {
     pub(super) connections: u64,
     pub(super) persisting: bool,
     pub(super) authorizer: Authorizer,
+    pub(super) ground: Arc<Ground>,
 }
 
 /// Raised when it is dropped, so that the nodes' threads end with the actor, however that ends.
@@ -101,6 +103,7 @@ impl Actor {
                 self.take(message);
             }
             self.carry_out();
+            self.ground.status.connections.store(self.outlets.len(), Ordering::Relaxed);
         }
     }
 
@@ -170,7 +173,8 @@ impl Actor {
     fn accept(&mut self, stream: TcpStream, address: IpAddr) {
         self.connections += 1;
         let connection = ConnectionId(self.connections);
-        self.outlets.insert(connection, connection::start(connection, stream, self.messages.clone()));
+        self.outlets
+            .insert(connection, connection::start(connection, stream, self.messages.clone(), &self.ground));
         self.core.handle(Input::Connected { connection, address: Some(address) }, self.clock.now());
     }
 
@@ -258,12 +262,15 @@ impl Actor {
     }
 
     fn tell(&self, event: PoolEvent) {
+        if let PoolEvent::Job { height } = event {
+            self.ground.status.height.store(height, Ordering::Relaxed);
+        }
         // A reader that lags behind misses news; the pool does not wait for it.
         let _ = self.events.try_send(event);
     }
 }
 
-async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+pub(super) async fn sleep_until(deadline: Option<tokio::time::Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use otedama_core::{Percent, Target};
 use otedama_hash::{Unsupported, Verifier};
@@ -12,7 +13,11 @@ use super::Pool;
 use super::actor::{Actor, StopFlag};
 use super::clock::Clock;
 use super::hooks::{Applicant, Authorizer, Hooks};
+use super::layer::Ground;
 use super::nodes::Nodes;
+#[cfg(feature = "noise")]
+use super::secure::Keys;
+use super::status::Status;
 use super::threads::{self, Hashing};
 use crate::account::PoolName;
 use crate::coin::{Address, AddressError, Chain, Coin};
@@ -76,6 +81,8 @@ struct Options {
     session_limits: Option<otedama_stratum::Limits>,
     maturity: Option<u32>,
     hooks: Hooks,
+    #[cfg(feature = "noise")]
+    authority: Option<otedama_stratum::noise::AuthoritySecret>,
 }
 
 /// Why a pool does not start. The configuration is at fault, or the host.
@@ -123,6 +130,8 @@ impl<S: Scheme + 'static> PoolBuilder<S, NoJournal> {
             session_limits: None,
             maturity: None,
             hooks: Hooks::default(),
+            #[cfg(feature = "noise")]
+            authority: None,
         };
         Self { nodes: vec![node], address, scheme, journal: NoJournal, options }
     }
@@ -171,6 +180,7 @@ impl<S: Scheme + 'static> PoolBuilder<S, Journaled> {
             threads::follow(NodeId(index), Arc::clone(node), judge, flag, messages.clone())
                 .map_err(StartError::Thread)?;
         }
+        let ground = Arc::new(ground(&options, clock));
         let authorizer = Authorizer::new(&options.hooks, Arc::clone(&config.payouts));
         let core = PoolCore::new(config, life, open_blocks, clock.now());
         let (outlets, connections, persisting) = (HashMap::new(), 0, false);
@@ -189,6 +199,7 @@ impl<S: Scheme + 'static> PoolBuilder<S, Journaled> {
             connections,
             persisting,
             authorizer,
+            ground,
         };
         let actor = Some(tokio::spawn(actor.run(inbox)));
         let listen = |listener| tokio::spawn(super::connection::listen(listener, messages.clone()));
@@ -237,6 +248,14 @@ impl<S, J> PoolBuilder<S, J> {
     /// Listens for Stratum on this address, `host:port`; may be said more than once. Port 0 takes a free one.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.options.listen.push(address.into());
+        self
+    }
+
+    /// Secures Stratum V2 connections; miners connect with the public key of this authority in their URL. Without one,
+    /// Stratum V2 is spoken in plain frames, which is for a network of one's own.
+    #[cfg(feature = "noise")]
+    pub fn authority(mut self, secret: otedama_stratum::noise::AuthoritySecret) -> Self {
+        self.options.authority = Some(secret);
         self
     }
 
@@ -318,6 +337,28 @@ fn config(options: &Options, chains: &Chains, scheme: Arc<dyn Scheme>) -> Result
         Arc::make_mut(&mut config.session).limits = limits.clone();
     }
     Ok(config)
+}
+
+fn ground(options: &Options, clock: Clock) -> Ground {
+    #[cfg(feature = "noise")]
+    let keys = options.authority.clone().map(Keys::new);
+    #[cfg(feature = "noise")]
+    let key = keys.as_ref().map(|keys| keys.public().to_string());
+    #[cfg(not(feature = "noise"))]
+    let key = None;
+    let status = Status {
+        pool: options.name.to_string(),
+        algorithm: options.coin.algorithm.spec().name,
+        key,
+        connections: AtomicUsize::new(0),
+        height: AtomicU32::new(0),
+    };
+    Ground {
+        clock,
+        status,
+        #[cfg(feature = "noise")]
+        keys,
+    }
 }
 
 async fn open(addresses: &[String]) -> Result<(Vec<TcpListener>, Vec<std::net::SocketAddr>), StartError> {

@@ -1,6 +1,8 @@
 //! One task per connection: bytes up, bytes down, and both bounded.
 
+use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -9,7 +11,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
-use super::actor::Message;
+use super::actor::{Message, sleep_until};
+use super::clock::Clock;
+use super::layer::{Arrived, Broken, Ground, Layer};
 use crate::core::ConnectionId;
 use crate::points;
 
@@ -68,67 +72,128 @@ pub(super) async fn listen(listener: TcpListener, messages: mpsc::Sender<Message
 }
 
 /// Starts the task of a connection.
-pub(super) fn start(id: ConnectionId, stream: TcpStream, messages: mpsc::Sender<Message>) -> Outlet {
+pub(super) fn start(
+    id: ConnectionId,
+    stream: TcpStream,
+    messages: mpsc::Sender<Message>,
+    ground: &Arc<Ground>,
+) -> Outlet {
     let (pieces, output) = mpsc::channel(OUTPUT);
     let (may_read, reading) = watch::channel(true);
-    let task = tokio::spawn(run(id, stream, messages, output, reading)).abort_handle();
+    let layer = Layer::new(Arc::clone(ground));
+    let carrier = Carrier { id, stream, messages, layer, clock: ground.clock };
+    let task = tokio::spawn(carrier.run(output, reading)).abort_handle();
     Outlet { pieces, may_read, task }
 }
 
-async fn run(
+/// What a connection's task works with.
+struct Carrier {
     id: ConnectionId,
-    mut stream: TcpStream,
+    stream: TcpStream,
     messages: mpsc::Sender<Message>,
-    mut output: mpsc::Receiver<Bytes>,
-    mut may_read: watch::Receiver<bool>,
-) {
-    let (mut reading, mut steered) = (true, true);
-    loop {
-        let open = reading && *may_read.borrow_and_update();
-        tokio::select! {
-            changed = may_read.changed(), if steered => steered = changed.is_ok(),
-            ready = stream.readable(), if open => {
-                reading = ready.is_ok() && receive(id, &stream, &messages).await;
-                if !reading && messages.send(Message::Disconnected(id)).await.is_err() {
-                    return;
+    layer: Layer,
+    clock: Clock,
+}
+
+/// The connection is over, and the core has to hear of it if it does not know.
+struct Gone;
+
+impl Carrier {
+    async fn run(mut self, mut output: mpsc::Receiver<Bytes>, mut may_read: watch::Receiver<bool>) {
+        if self.carry(&mut output, &mut may_read).await.is_err() {
+            let _ = self.messages.send(Message::Disconnected(self.id)).await;
+        } else {
+            let _ = tokio::time::timeout(WRITE, self.stream.shutdown()).await;
+        }
+    }
+
+    /// Until the core lets go, or the peer does.
+    async fn carry(
+        &mut self,
+        output: &mut mpsc::Receiver<Bytes>,
+        may_read: &mut watch::Receiver<bool>,
+    ) -> Result<(), Gone> {
+        let (mut reading, mut steered) = (true, true);
+        loop {
+            let open = reading && *may_read.borrow_and_update();
+            let deadline = self.layer.deadline().map(|moment| self.clock.instant(moment));
+            tokio::select! {
+                changed = may_read.changed(), if steered => steered = changed.is_ok(),
+                ready = self.stream.readable(), if open => {
+                    reading = ready.is_ok() && self.receive().await?;
+                    if !reading {
+                        self.messages.send(Message::Disconnected(self.id)).await.map_err(|_| Gone)?;
+                    }
                 }
-            }
-            piece = output.recv() => {
-                let Some(piece) = piece else { break };
-                if !write(&mut stream, piece, &mut output).await {
-                    let _ = messages.send(Message::Disconnected(id)).await;
-                    return;
+                piece = output.recv() => {
+                    let Some(piece) = piece else { return Ok(()) };
+                    self.send(piece, output).await?;
+                }
+                () = sleep_until(deadline), if deadline.is_some() => {
+                    let arrived = self.layer.expire().map_err(|Broken| Gone)?;
+                    self.arrived(arrived).await?;
                 }
             }
         }
     }
-    let _ = tokio::time::timeout(WRITE, stream.shutdown()).await;
-}
 
-/// Takes what is there; `false` if the peer is gone.
-async fn receive(id: ConnectionId, stream: &TcpStream, messages: &mpsc::Sender<Message>) -> bool {
-    let bytes = {
-        let mut buffer = [0; READ];
-        match stream.try_read(&mut buffer) {
-            Ok(0) => return false,
-            Ok(count) => Bytes::copy_from_slice(buffer.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return true,
-            Err(_) => return false,
+    /// Takes what is there; `false` if the peer has nothing more to say.
+    async fn receive(&mut self) -> Result<bool, Gone> {
+        let bytes = {
+            let mut buffer = [0; READ];
+            match self.stream.try_read(&mut buffer) {
+                Ok(0) => return Ok(false),
+                Ok(count) => Bytes::copy_from_slice(buffer.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(true),
+                Err(_) => return Ok(false),
+            }
+        };
+        let arrived = self.layer.receive(bytes).map_err(|Broken| Gone)?;
+        self.arrived(arrived).await?;
+        Ok(true)
+    }
+
+    async fn arrived(&mut self, arrived: Arrived) -> Result<(), Gone> {
+        if let Some(bytes) = self.layer.transmit() {
+            write(&mut self.stream, VecDeque::from([bytes])).await?;
         }
-    };
-    messages.send(Message::Received(id, bytes)).await.is_ok()
-}
-
-/// Writes a piece and what else is queued; `false` if the peer is gone or does not read.
-async fn write(stream: &mut TcpStream, first: Bytes, output: &mut mpsc::Receiver<Bytes>) -> bool {
-    let mut pieces = std::collections::VecDeque::from([first]);
-    while pieces.len() < VECTORS {
-        match output.try_recv() {
-            Ok(piece) => pieces.push_back(piece),
-            Err(_) => break,
+        match arrived {
+            Arrived::Nothing => Ok(()),
+            Arrived::Session(bytes) => {
+                self.messages.send(Message::Received(self.id, bytes)).await.map_err(|_| Gone)
+            }
+            Arrived::Farewell(bytes) => {
+                write(&mut self.stream, VecDeque::from([bytes])).await?;
+                let _ = tokio::time::timeout(WRITE, self.stream.shutdown()).await;
+                Err(Gone)
+            }
         }
     }
-    let says_yes = points::says_yes(pieces.iter().map(|piece| piece.as_ref()));
+
+    /// Writes a piece and what else is queued.
+    async fn send(&mut self, first: Bytes, output: &mut mpsc::Receiver<Bytes>) -> Result<(), Gone> {
+        let mut pieces = VecDeque::from([first]);
+        while pieces.len() < VECTORS {
+            match output.try_recv() {
+                Ok(piece) => pieces.push_back(piece),
+                Err(_) => break,
+            }
+        }
+        let says_yes = points::says_yes(pieces.iter().map(|piece| piece.as_ref()));
+        self.layer.dress(&mut pieces).map_err(|Broken| Gone)?;
+        if says_yes {
+            points::pass("before-answered");
+        }
+        let written = write(&mut self.stream, pieces).await;
+        if says_yes {
+            points::pass("after-answered");
+        }
+        written
+    }
+}
+
+/// Writes all of it, in time.
+async fn write(stream: &mut TcpStream, mut pieces: VecDeque<Bytes>) -> Result<(), Gone> {
     let all = async {
         while !pieces.is_empty() {
             let slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
@@ -147,12 +212,8 @@ async fn write(stream: &mut TcpStream, first: Bytes, output: &mut mpsc::Receiver
         }
         std::io::Result::Ok(())
     };
-    if says_yes {
-        points::pass("before-answered");
+    match tokio::time::timeout(WRITE, all).await {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(Gone),
     }
-    let written = tokio::time::timeout(WRITE, all).await;
-    if says_yes {
-        points::pass("after-answered");
-    }
-    matches!(written, Ok(Ok(())))
 }

@@ -5,7 +5,11 @@ mod builder;
 mod clock;
 mod connection;
 mod hooks;
+mod layer;
 mod nodes;
+#[cfg(feature = "noise")]
+mod secure;
+mod status;
 mod threads;
 
 use std::net::SocketAddr;

@@ -93,7 +93,7 @@ impl Opening {
     }
 }
 
-fn foreign(opening: &[u8]) -> Option<Foreign> {
+pub(crate) fn foreign(opening: &[u8]) -> Option<Foreign> {
     const OPENINGS: [(&[u8], Foreign); 11] = [
         (b"\x16\x03", Foreign::Tls),
         (b"GET ", Foreign::Http),
