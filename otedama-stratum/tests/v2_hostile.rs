@@ -41,7 +41,7 @@ fn connections_for_something_else_are_refused() {
         (selects, REQUIRES_WORK_SELECTION | 8, Code::UnsupportedFeatureFlags),
     ] {
         let mut wire = Wire::new(|_| {});
-        let error = Err(SessionError::SetupRefused(code));
+        let error = Err(SessionError::Unserved(code));
         assert_eq!(wire.try_say(&setup), error);
         assert_eq!(wire.try_say(&setup), error, "the same at every later call");
         let sent = wire.sent();
@@ -50,7 +50,7 @@ fn connections_for_something_else_are_refused() {
     }
     let mut fixed = Wire::new(|config| config.version_mask = 0);
     let rolls = SetupConnection { flags: REQUIRES_VERSION_ROLLING, ..setup() };
-    let error = Err(SessionError::SetupRefused(Code::UnsupportedFeatureFlags));
+    let error = Err(SessionError::Unserved(Code::UnsupportedFeatureFlags));
     assert_eq!(fixed.try_say(&rolls), error);
 }
 
