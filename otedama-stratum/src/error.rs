@@ -22,13 +22,13 @@ pub enum SessionError {
         /// The limit, in lines.
         limit: u32,
     },
-    /// The peer announced a frame with more payload than the limit. Stratum V2.
+    /// The peer announced a frame with more payload than the limit.
     #[error("frame is longer than {limit} bytes")]
     FrameTooLong {
         /// The limit, in bytes of payload.
         limit: usize,
     },
-    /// The peer sent too many messages in a row that are not what they say they are. Stratum V2.
+    /// The peer sent too many frames in a row that are not the messages that they say they are.
     #[error("more than {limit} malformed messages in a row")]
     MalformedMessages {
         /// The limit, in messages.
@@ -54,7 +54,7 @@ pub enum SessionError {
     NoAnswer,
     /// The server does not take the connection as the client wants it. Stratum V2.
     #[error("connection refused: {0}")]
-    SetupRefused(Rejection),
+    ConnectionRefused(Rejection),
     /// The server has closed the channel. Stratum V2.
     #[error("channel closed: {0}")]
     ChannelClosed(Rejection),
