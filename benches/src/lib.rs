@@ -14,6 +14,7 @@ pub mod disk;
 pub mod journal;
 pub mod limit;
 pub mod measure;
+pub mod noise;
 pub mod program;
 pub mod randomx;
 pub mod restart;

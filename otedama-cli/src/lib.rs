@@ -4,6 +4,8 @@
 #![cfg_attr(not(all(feature = "server", feature = "sqlite")), allow(dead_code, unused_imports))]
 
 mod args;
+#[cfg(all(feature = "noise", feature = "server"))]
+mod authority;
 #[cfg(feature = "sqlite")]
 mod books;
 mod cache;

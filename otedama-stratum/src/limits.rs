@@ -20,6 +20,10 @@ pub(crate) const CLOCK_SKEW: u64 = 10;
 #[cfg(feature = "noise")]
 pub(crate) const SPARE_BUFFER: usize = 64 * 1024;
 
+/// Jobs of a Stratum V2 channel whose version a server session remembers. In shares of older ones it cannot tell which
+/// bits were rolled.
+pub const MAX_VERSIONS: usize = 16;
+
 /// What a client may make a [`ServerSession`](crate::ServerSession) hold, and how long it may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -37,7 +41,18 @@ pub struct Limits {
     pub events: usize,
     /// Bytes that may wait to be sent; 256 KiB. More end the session: the client does not read.
     pub output: usize,
-    /// Names that a connection may try to authorise; 256. Further ones are refused.
+    /// Bytes more that may wait to be sent for every Stratum V2 channel, since each gets jobs of its own; 4 KiB.
+    pub output_per_channel: usize,
+    /// Bytes of payload in a Stratum V2 frame; 64 KiB. A longer one ends the session.
+    pub frame: usize,
+    /// Malformed Stratum V2 messages in a row that are overlooked; 16. One more ends the session.
+    pub malformed_messages: u32,
+    /// Stratum V2 channels of a connection, open and asked for; 4096. Further ones are refused.
+    pub channels: usize,
+    /// Stratum V2 channels that may wait for the embedder's answer; 1024. Further ones are refused.
+    pub opens: usize,
+    /// Names that a connection may try to authorise, and as many machines that it may name; 256. Further names are
+    /// refused, shares of further machines count for their channel's worker.
     pub workers: usize,
     /// Bytes of a user name; 256. A longer one is refused, as is one with control characters.
     pub user_name: usize,
@@ -45,11 +60,12 @@ pub struct Limits {
     pub password: usize,
     /// Bytes that are kept of what the client calls itself; 128.
     pub agent: usize,
-    /// How long after the connection `mining.subscribe` may come; 15 s.
+    /// How long after the connection `mining.subscribe` may come, or `SetupConnection`; 15 s.
     pub subscribe: Duration,
-    /// How long after the connection a worker must be authorised; 60 s. Waiting for the embedder does not count.
+    /// How long after the connection a worker must be authorised; 60 s. Waiting for the embedder does not count. In
+    /// Stratum V2: how long a connection may have no channel, at its beginning and later.
     pub authorize: Duration,
-    /// How long a line may take from its first byte to its end; 30 s.
+    /// How long a line or frame may take from its first byte to its end; 30 s.
     pub line_time: Duration,
     /// How long a client may say nothing at all; 3 h, since a hard share may take long.
     pub silence: Duration,
@@ -64,6 +80,11 @@ impl Default for Limits {
             pending_answers: 1024,
             events: 4096,
             output: 256 * 1024,
+            output_per_channel: 4 * 1024,
+            frame: 64 * 1024,
+            malformed_messages: 16,
+            channels: 4096,
+            opens: 1024,
             workers: 256,
             user_name: 256,
             password: 256,

@@ -34,6 +34,7 @@ mod message;
 #[cfg(test)]
 mod sample;
 mod seq;
+pub(crate) mod server;
 #[cfg(test)]
 mod tests;
 mod tlv;
