@@ -40,6 +40,7 @@ Examples:
   otedama ledger export --config pool.yaml --what balances --format json
   otedama backup pool.backup --config pool.yaml
   otedama mine --url stratum+tcp://pool.example:3333 --user ADDRESS.rig1 --algorithm scrypt
+  otedama mine --url stratum2+tcp://pool.example:34254/KEY --user ADDRESS.rig1
   otedama hash sha256d 0100000000000000...  (80 bytes of header as hex)
   otedama scan scrypt HEADER --target 00ffff... --start 0 --count 65536
   otedama bench sha256d --threads 2 --seconds 5 --json
@@ -140,7 +141,8 @@ pub(crate) struct ServeArgs {
 /// Where to mine, as whom, with what and how long.
 #[derive(Debug, Args)]
 pub(crate) struct MineArgs {
-    /// A pool, stratum+tcp://HOST:PORT; further ones are tried in turn while the ones before them fail
+    /// A pool, stratum+tcp://HOST:PORT or, for Stratum V2, stratum2+tcp://HOST:PORT/KEY with the key of the pool's
+    /// authority; further ones are tried in turn while the ones before them fail
     #[arg(long = "url", value_name = "URL")]
     pub(crate) urls: Vec<String>,
     /// The user name, for most pools ADDRESS.WORKER

@@ -107,8 +107,10 @@ pub struct ClientLimits {
     pub frame: usize,
     /// How deep arrays and objects may lie in each other; 16.
     pub nesting: usize,
-    /// Malformed lines or messages in a row that are overlooked; 16. One more ends the session.
+    /// Malformed lines in a row that are overlooked; 16. One more ends the session.
     pub malformed_lines: u32,
+    /// Malformed messages of Stratum V2 in a row that are overlooked; 16. One more ends the session.
+    pub malformed_messages: u32,
     /// Bytes of both coinbase halves together; 64 KiB. More end the session.
     pub coinbase: usize,
     /// Hashes of a merkle path; 32. More end the session.
@@ -148,6 +150,7 @@ impl Default for ClientLimits {
             frame: 1024 * 1024,
             nesting: 16,
             malformed_lines: 16,
+            malformed_messages: 16,
             coinbase: 64 * 1024,
             merkle_path: 32,
             id: 256,

@@ -63,7 +63,7 @@ impl Client {
             && self.config.channel == ChannelKind::Standard
         {
             let message = "the server opens no standard channels".into();
-            return self.fail(SessionError::SetupRefused(Rejection { code: None, message }));
+            return self.fail(SessionError::ConnectionRefused(Rejection { code: None, message }));
         }
         if message.flags & common::REQUIRES_FIXED_VERSION == 0 {
             self.mask = self.config.version_mask & ROLLABLE;
@@ -94,7 +94,7 @@ impl Client {
         // What was asked for cannot be what was not.
         if let Some(number) = message.required_extensions.iter().next() {
             let message = alloc::format!("the server requires extension {number:#06x}");
-            return self.fail(SessionError::SetupRefused(Rejection { code: None, message }));
+            return self.fail(SessionError::ConnectionRefused(Rejection { code: None, message }));
         }
         self.open_once();
     }

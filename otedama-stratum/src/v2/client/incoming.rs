@@ -24,7 +24,7 @@ impl Client {
             }
             Err(_) => {
                 self.malformed += 1;
-                let limit = self.config.limits.malformed_lines;
+                let limit = self.config.limits.malformed_messages;
                 if self.malformed > limit {
                     self.fail(SessionError::MalformedMessages { limit });
                 }
@@ -73,7 +73,7 @@ impl Client {
     fn not_set_up(&mut self, message: &SetupConnectionError<'_>) {
         if self.phase == Phase::Setup {
             let why = self.rejection(message.error_code);
-            self.fail(SessionError::SetupRefused(why));
+            self.fail(SessionError::ConnectionRefused(why));
         }
     }
 
