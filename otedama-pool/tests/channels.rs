@@ -46,7 +46,7 @@ fn both_kinds_of_channels_mine_shares_and_blocks_into_the_same_books() {
     for miner in [&mut old, &mut extended, &mut standard] {
         assert_eq!(submit(miner, &mut pool, false), Some(Ok(())));
     }
-    let claimed = [&old, &extended, &standard].map(|miner| {
+    let claimed = [&standard, &extended, &old].map(|miner| {
         let weight = miner.job.as_ref().unwrap().terms().share_target.weight();
         (Account::new(ALICE), weight)
     });
