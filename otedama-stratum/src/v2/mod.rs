@@ -30,6 +30,7 @@ pub(crate) mod client;
 mod code;
 mod error;
 mod frame;
+mod inbox;
 mod message;
 #[cfg(test)]
 mod sample;

@@ -1,6 +1,5 @@
 //! The client's side of a Stratum V2 connection: one channel.
 
-mod frames;
 mod handshake;
 mod incoming;
 mod jobs;
@@ -11,9 +10,9 @@ use alloc::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use otedama_core::{Extranonce, HashRate, Moment, Now, Target};
 
-use self::frames::FrameReader;
 use self::jobs::{Draft, Live, Tip};
 use self::shares::Pending;
+use super::inbox::Inbox;
 use super::message::Encode;
 use crate::client::{ClientConfig, Numbers};
 use crate::error::SessionError;
@@ -24,7 +23,7 @@ use crate::v1::message::printable;
 #[derive(Debug)]
 pub(crate) struct Client {
     config: ClientConfig,
-    frames: FrameReader,
+    frames: Inbox,
     out: BytesMut,
     events: VecDeque<ClientEvent>,
     phase: Phase,
@@ -75,7 +74,7 @@ impl Client {
         let numbers = config.numbers;
         let mut client = Self {
             config,
-            frames: FrameReader::default(),
+            frames: Inbox::default(),
             out: BytesMut::new(),
             events: VecDeque::new(),
             phase: Phase::Setup,
@@ -100,7 +99,7 @@ impl Client {
     pub(crate) fn handle_input(&mut self, bytes: &[u8], now: Now) -> Result<(), SessionError> {
         self.check()?;
         let mut frames = core::mem::take(&mut self.frames);
-        let result = frames.feed(bytes, self.config.limits.frame, |frame| self.frame(frame, now));
+        let result = frames.feed(bytes, self.config.limits.frame, now, |frame| self.frame(frame, now));
         self.frames = frames;
         if let Err(error) = result {
             self.fail(error);

@@ -3,7 +3,7 @@
 mod answers;
 mod channels;
 mod form;
-mod inbox;
+
 mod jobs;
 mod opening;
 mod outbox;
@@ -21,7 +21,6 @@ use otedama_core::{Moment, Now, Reject};
 use self::answers::Answers;
 use self::channels::Channels;
 pub(crate) use self::form::Form;
-use self::inbox::Inbox;
 use self::opening::Open;
 use self::outbox::Outbox;
 use self::setup::Peer;
@@ -36,6 +35,7 @@ use super::{Code, Encode, Frame, Payload};
 use crate::error::SessionError;
 use crate::event::{Refused, ServerEvent};
 use crate::server::ServerConfig;
+use crate::v2::inbox::Inbox;
 
 /// The group of a connection whose channels can share messages.
 const GROUP: u32 = 1;

@@ -95,7 +95,7 @@ impl Server {
         };
         if let Some((flags, code)) = refused {
             self.send(&SetupConnectionError { flags, error_code: code.into() });
-            self.failed.get_or_insert(SessionError::SetupRefused(code));
+            self.failed.get_or_insert(SessionError::Unserved(code));
             return;
         }
         self.peer = Some(Peer::new(setup, self.config.limits.agent));

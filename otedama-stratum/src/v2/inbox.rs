@@ -9,7 +9,7 @@ use crate::v2::{Frame, FrameError, Header};
 
 /// The part of a frame that came so far, never more than the limit and a header.
 #[derive(Debug, Default)]
-pub(super) struct Inbox {
+pub(in crate::v2) struct Inbox {
     partial: Vec<u8>,
     began: Option<Moment>,
 }
@@ -21,7 +21,7 @@ impl Inbox {
     /// Hands each whole frame to `each`. Whole frames within `bytes` are not copied.
     ///
     /// Stops at the first error.
-    pub(super) fn feed(
+    pub(in crate::v2) fn feed(
         &mut self,
         mut bytes: &[u8],
         limit: usize,
@@ -58,7 +58,7 @@ impl Inbox {
     }
 
     /// When the frame that is not yet whole began.
-    pub(super) const fn began(&self) -> Option<Moment> {
+    pub(in crate::v2) const fn began(&self) -> Option<Moment> {
         self.began
     }
 }
