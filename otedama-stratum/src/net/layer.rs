@@ -108,8 +108,8 @@ impl Layer {
     }
 }
 
-#[cfg(feature = "noise")]
 #[cfg(test)]
+#[cfg(feature = "noise")]
 mod tests {
     use core::time::Duration;
     use std::format;
