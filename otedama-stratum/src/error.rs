@@ -64,7 +64,7 @@ pub enum SessionError {
     NoAnswer,
     /// The server does not take the connection as the client wants it. Stratum V2.
     #[error("connection refused: {0}")]
-    ConnectionRefused(Rejection),
+    SetupRefused(Rejection),
     /// The server has closed the channel. Stratum V2.
     #[error("channel closed: {0}")]
     ChannelClosed(Rejection),

@@ -33,14 +33,14 @@ impl Client {
             let message = "a user name has at most 255 bytes".into();
             return self.fail(SessionError::LoginRefused(Rejection { code: None, message }));
         }
-        let flags = if config.version_mask == 0 { 0 } else { common::REQUIRES_VERSION_ROLLING };
         let (vendor, firmware) = config.agent.split_once('/').unwrap_or((&config.agent, ""));
         let (host, port) = config.endpoint.as_ref().map_or(("", 0), |(host, port)| (host.as_str(), *port));
         let message = SetupConnection {
             protocol: Protocol::MINING,
             min_version: common::VERSION,
             max_version: common::VERSION,
-            flags,
+            // It takes jobs of both kinds, and where it may not roll the version it does without: it requires nothing.
+            flags: 0,
             endpoint_host: Str0_255::truncated(host),
             endpoint_port: port,
             vendor: Str0_255::truncated(vendor),
@@ -63,7 +63,7 @@ impl Client {
             && self.config.channel == ChannelKind::Standard
         {
             let message = "the server opens no standard channels".into();
-            return self.fail(SessionError::ConnectionRefused(Rejection { code: None, message }));
+            return self.fail(SessionError::SetupRefused(Rejection { code: None, message }));
         }
         if message.flags & common::REQUIRES_FIXED_VERSION == 0 {
             self.mask = self.config.version_mask & ROLLABLE;
@@ -94,7 +94,7 @@ impl Client {
         // What was asked for cannot be what was not.
         if let Some(number) = message.required_extensions.iter().next() {
             let message = alloc::format!("the server requires extension {number:#06x}");
-            return self.fail(SessionError::ConnectionRefused(Rejection { code: None, message }));
+            return self.fail(SessionError::SetupRefused(Rejection { code: None, message }));
         }
         self.open_once();
     }

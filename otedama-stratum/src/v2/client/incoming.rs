@@ -73,7 +73,7 @@ impl Client {
     fn not_set_up(&mut self, message: &SetupConnectionError<'_>) {
         if self.phase == Phase::Setup {
             let why = self.rejection(message.error_code);
-            self.fail(SessionError::ConnectionRefused(why));
+            self.fail(SessionError::SetupRefused(why));
         }
     }
 
