@@ -27,6 +27,7 @@
 //! 0x0001 and 0x0002.
 
 mod code;
+pub mod distribution;
 mod error;
 mod frame;
 mod message;
@@ -40,6 +41,7 @@ mod types;
 mod wire;
 
 pub use code::Code;
+pub use distribution::{TemplateClient, TemplateServer};
 pub use error::{DecodeError, EncodeError, Fault, FrameError, TooLong};
 pub use frame::{Frame, Header};
 pub use message::{Encode, Message, Payload, common, declaration, extension, mining, template};
