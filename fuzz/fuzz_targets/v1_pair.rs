@@ -77,7 +77,9 @@ impl Table {
                 0 => self.pair.server.ping(),
                 1 => self.pair.server.ask_version(),
                 2 => self.pair.server.show_message("\"\\\n\u{1f980}"),
-                _ => self.pair.server.reconnect("a\"b", u16::from(argument), Duration::from_secs(1)),
+                _ => {
+                    self.pair.server.reconnect("a\"b", u16::from(argument), Duration::from_secs(1));
+                }
             },
             _ => {
                 let now: Now = self.pair.now.plus(Duration::from_millis(u64::from(argument)));

@@ -4,6 +4,8 @@
 #![cfg_attr(not(all(feature = "server", feature = "sqlite")), allow(dead_code, unused_imports))]
 
 mod args;
+#[cfg(all(feature = "noise", feature = "server"))]
+mod authority;
 #[cfg(feature = "sqlite")]
 mod books;
 mod cache;
@@ -82,6 +84,8 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Scan(args) => cmd::scan::run(&args),
         Command::Bench(args) => cmd::bench::run(&args),
         Command::Config(ConfigCommand::Validate { file }) => cmd::config::validate(&file),
+        #[cfg(feature = "noise")]
+        Command::Keys(command) => cmd::keys::run(&command),
         Command::Chaos(args) => cmd::chaos::run(&args),
         Command::Version => cmd::version::run(),
     }

@@ -85,6 +85,10 @@ async fn start_with<S: Scheme + 'static>(
     if let Some(NodeConfig::Devnet { maturity, .. }) = config.nodes.first() {
         builder = builder.maturity(*maturity);
     }
+    #[cfg(feature = "noise")]
+    {
+        builder = builder.authority(crate::authority::of(config)?);
+    }
     builder.start().await.map_err(|error| Failure::Failed(format!("pool {}: {error}", config.name)))
 }
 
@@ -134,12 +138,12 @@ impl Tally {
 
 fn log(pool: &str, event: &PoolEvent) {
     match event {
-        PoolEvent::Ready { connection, account, agent } => {
+        PoolEvent::Ready { connection, account, agent, .. } => {
             debug!(pool, %connection, %account, agent, "a miner is ready");
         }
         PoolEvent::Left { connection } => debug!(pool, %connection, "a miner left"),
         PoolEvent::Job { height } => info!(pool, height, "new block to mine"),
-        PoolEvent::Share { account, worker, weight } => {
+        PoolEvent::Share { account, worker, weight, .. } => {
             debug!(pool, %account, %worker, %weight, "share accepted");
         }
         PoolEvent::Rejected { connection, reject } => debug!(pool, %connection, "share refused: {reject}"),

@@ -3,6 +3,7 @@
 use otedama_core::Reject;
 
 use crate::event::Rejection;
+use crate::v2::Code;
 
 /// Why a session must end: the peer is cut after what `poll_transmit` still yields.
 ///
@@ -22,24 +23,51 @@ pub enum SessionError {
         /// The limit, in lines.
         limit: u32,
     },
+    /// The peer announced a frame with more payload than the limit.
+    #[error("frame is longer than {limit} bytes")]
+    FrameTooLong {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The peer sent too many frames in a row that are not the messages that they say they are.
+    #[error("more than {limit} malformed messages in a row")]
+    MalformedMessages {
+        /// The limit, in messages.
+        limit: u32,
+    },
+    /// The client began with something else than `SetupConnection`, or with one that cannot be read.
+    #[error("the client did not set up the connection first")]
+    NoSetup,
+    /// The client wants a connection that the server does not give, and was told so.
+    #[error("connection refused: {0}")]
+    Unserved(Code),
     /// The peer speaks another protocol.
     #[error("the peer speaks {0}, not Stratum")]
     NotStratum(Foreign),
-    /// The client did not subscribe in time.
+    /// The client did not subscribe in time; in Stratum V2, it did not set up the connection.
     #[error("no subscription in time")]
     SubscribeTimeout,
-    /// The client had no worker authorised in time.
+    /// The client had no worker authorised in time; in Stratum V2, no channel.
     #[error("no authorised worker in time")]
     AuthorizeTimeout,
     /// The peer began a line and did not end it in time.
     #[error("a line was not ended in time")]
     LineTimeout,
+    /// The peer began a frame and did not end it in time.
+    #[error("a frame was not ended in time")]
+    FrameTimeout,
     /// The peer said nothing for too long.
     #[error("the peer went silent")]
     Silent,
     /// The server did not answer in time.
     #[error("the server does not answer")]
     NoAnswer,
+    /// The server does not take the connection as the client wants it. Stratum V2.
+    #[error("connection refused: {0}")]
+    ConnectionRefused(Rejection),
+    /// The server has closed the channel. Stratum V2.
+    #[error("channel closed: {0}")]
+    ChannelClosed(Rejection),
     /// The server gives no channel.
     #[error("subscription refused: {0}")]
     SubscribeRefused(Rejection),
@@ -88,6 +116,9 @@ pub enum EncodeError {
     /// The dialect has no message for this kind of header.
     #[error("this kind of job has no form in the dialect")]
     Unsupported,
+    /// A half of the coinbase has more than 65,535 bytes, or the merkle path more than 255 hashes.
+    #[error("the job is too large for the dialect")]
+    TooLarge,
 }
 
 /// Why a share was not sent.

@@ -20,6 +20,10 @@ pub(crate) const CLOCK_SKEW: u64 = 10;
 #[cfg(feature = "noise")]
 pub(crate) const SPARE_BUFFER: usize = 64 * 1024;
 
+/// Jobs of a Stratum V2 channel whose version a server session remembers. In shares of older ones it cannot tell which
+/// bits were rolled.
+pub const MAX_VERSIONS: usize = 16;
+
 /// What a client may make a [`ServerSession`](crate::ServerSession) hold, and how long it may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -37,7 +41,18 @@ pub struct Limits {
     pub events: usize,
     /// Bytes that may wait to be sent; 256 KiB. More end the session: the client does not read.
     pub output: usize,
-    /// Names that a connection may try to authorise; 256. Further ones are refused.
+    /// Bytes more that may wait to be sent for every Stratum V2 channel, since each gets jobs of its own; 4 KiB.
+    pub output_per_channel: usize,
+    /// Bytes of payload in a Stratum V2 frame; 64 KiB. A longer one ends the session.
+    pub frame: usize,
+    /// Malformed Stratum V2 messages in a row that are overlooked; 16. One more ends the session.
+    pub malformed_messages: u32,
+    /// Stratum V2 channels of a connection, open and asked for; 4096. Further ones are refused.
+    pub channels: usize,
+    /// Stratum V2 channels that may wait for the embedder's answer; 1024. Further ones are refused.
+    pub opens: usize,
+    /// Names that a connection may try to authorise, and as many machines that it may name; 256. Further names are
+    /// refused, shares of further machines count for their channel's worker.
     pub workers: usize,
     /// Bytes of a user name; 256. A longer one is refused, as is one with control characters.
     pub user_name: usize,
@@ -45,11 +60,12 @@ pub struct Limits {
     pub password: usize,
     /// Bytes that are kept of what the client calls itself; 128.
     pub agent: usize,
-    /// How long after the connection `mining.subscribe` may come; 15 s.
+    /// How long after the connection `mining.subscribe` may come, or `SetupConnection`; 15 s.
     pub subscribe: Duration,
-    /// How long after the connection a worker must be authorised; 60 s. Waiting for the embedder does not count.
+    /// How long after the connection a worker must be authorised; 60 s. Waiting for the embedder does not count. In
+    /// Stratum V2: how long a connection may have no channel, at its beginning and later.
     pub authorize: Duration,
-    /// How long a line may take from its first byte to its end; 30 s.
+    /// How long a line or frame may take from its first byte to its end; 30 s.
     pub line_time: Duration,
     /// How long a client may say nothing at all; 3 h, since a hard share may take long.
     pub silence: Duration,
@@ -64,6 +80,11 @@ impl Default for Limits {
             pending_answers: 1024,
             events: 4096,
             output: 256 * 1024,
+            output_per_channel: 4 * 1024,
+            frame: 64 * 1024,
+            malformed_messages: 16,
+            channels: 4096,
+            opens: 1024,
             workers: 256,
             user_name: 256,
             password: 256,
@@ -82,10 +103,14 @@ impl Default for Limits {
 pub struct ClientLimits {
     /// Bytes of a line without its line end; 512 KiB. A longer one ends the session.
     pub line: usize,
+    /// Bytes of payload of a frame of Stratum V2; 1 MiB. A longer one ends the session.
+    pub frame: usize,
     /// How deep arrays and objects may lie in each other; 16.
     pub nesting: usize,
     /// Malformed lines in a row that are overlooked; 16. One more ends the session.
     pub malformed_lines: u32,
+    /// Malformed messages of Stratum V2 in a row that are overlooked; 16. One more ends the session.
+    pub malformed_messages: u32,
     /// Bytes of both coinbase halves together; 64 KiB. More end the session.
     pub coinbase: usize,
     /// Hashes of a merkle path; 32. More end the session.
@@ -94,6 +119,8 @@ pub struct ClientLimits {
     pub id: usize,
     /// Jobs for which shares can be submitted; 32. The oldest is forgotten first.
     pub jobs: usize,
+    /// Jobs of Stratum V2 that wait for the block that they build on; 8. The oldest is forgotten first.
+    pub future_jobs: usize,
     /// Bytes that are kept of a text that the server sends; 256.
     pub text: usize,
     /// Shares that may wait for their answers; 1024. Further ones are not sent.
@@ -104,8 +131,14 @@ pub struct ClientLimits {
     pub output: usize,
     /// How long subscription and authorisation may take together; 30 s.
     pub handshake: Duration,
-    /// How long the answer to a share may take; 120 s.
+    /// How long the answer to a request for extensions may take; 5 s. Then the client does without them: servers that
+    /// know of no extensions do not answer.
+    pub extensions: Duration,
+    /// How long the answer to a share may take in Stratum V1; 120 s.
     pub answer: Duration,
+    /// How long the answer to a share may take in Stratum V2; 2 h. Servers answer once they have accepted a number of
+    /// shares, and hard shares are rare.
+    pub batch: Duration,
     /// How long a server may say nothing at all; 10 minutes.
     pub silence: Duration,
 }
@@ -114,18 +147,23 @@ impl Default for ClientLimits {
     fn default() -> Self {
         Self {
             line: 512 * 1024,
+            frame: 1024 * 1024,
             nesting: 16,
             malformed_lines: 16,
+            malformed_messages: 16,
             coinbase: 64 * 1024,
             merkle_path: 32,
             id: 256,
             jobs: 32,
+            future_jobs: 8,
             text: 256,
             pending_shares: 1024,
             events: 2048,
             output: 256 * 1024,
             handshake: Duration::from_secs(30),
+            extensions: Duration::from_secs(5),
             answer: Duration::from_secs(120),
+            batch: Duration::from_secs(2 * 60 * 60),
             silence: Duration::from_secs(600),
         }
     }

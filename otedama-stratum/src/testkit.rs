@@ -42,9 +42,19 @@ impl Pair {
     /// Both ends of a connection that opens at the origin of time.
     #[must_use]
     pub fn new(client: ClientConfig, server: Arc<ServerConfig>, seed: u64) -> Self {
+        Self::of(ClientSession::new(client, Now::default()), server, seed)
+    }
+
+    /// The same with a client that speaks Stratum V2; the server finds out by itself.
+    #[must_use]
+    pub fn v2(client: ClientConfig, server: Arc<ServerConfig>, seed: u64) -> Self {
+        Self::of(ClientSession::v2(client, Now::default()), server, seed)
+    }
+
+    fn of(client: ClientSession, server: Arc<ServerConfig>, seed: u64) -> Self {
         let now = Now::default();
         Self {
-            client: ClientSession::new(client, now),
+            client,
             server: ServerSession::new(server, now),
             now,
             up: Vec::new(),

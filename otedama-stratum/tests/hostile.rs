@@ -196,7 +196,8 @@ fn f5_f6_what_is_no_message_is_told_so() {
     ];
     for (line, answer) in cases {
         let mut wire = Wire::new(|_| {});
-        wire.session.handle_input(&[line, b"\n"].concat(), wire.now).unwrap();
+        // As the very first byte of a connection, 0 would be Stratum V2.
+        wire.session.handle_input(&[b"\n", line, b"\n"].concat(), wire.now).unwrap();
         assert_eq!(wire.sent(), [answer], "{}", line.escape_ascii());
     }
 }

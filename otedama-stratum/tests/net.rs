@@ -87,8 +87,8 @@ fn attend(mut stream: TcpStream, behaviour: Behaviour, seeing: &Sender<ServerEve
                     match behaviour {
                         Behaviour::Move(port) => session.reconnect("127.0.0.1", port, Duration::ZERO),
                         Behaviour::Lure => session.reconnect("evil.example", 1, Duration::ZERO),
-                        _ => {}
-                    }
+                        _ => false,
+                    };
                     session.show_message("hello");
                     session.send_job(&EncodedJob::new(&block_one()).unwrap(), &terms(5, 1.0));
                 }
@@ -310,9 +310,17 @@ fn bad_addresses_are_told_apart() {
     let refused = |url: &str| Client::connect(url, login()).unwrap_err().to_string();
     assert_eq!(
         refused("stratum+ssl://pool.example:3333"),
-        "stratum+ssl:// is not supported, only stratum+tcp://"
+        "stratum+ssl:// is not supported, only stratum+tcp:// and, with the feature noise, stratum2+tcp://"
     );
     assert_eq!(refused("pool.example"), "\"pool.example\" is not stratum+tcp://host:port");
     let none: [&str; 0] = [];
     assert!(matches!(Client::connect_any(none, login()), Err(ConnectError::NoServer)));
+}
+
+#[cfg(not(feature = "noise"))]
+#[test]
+fn an_address_that_is_not_spoken_is_refused_before_anything_else() {
+    let refused = Options::new(["stratum+tcp://pool.example:3333", "stratum2+tcp://pool.example:1"], login());
+    let error = ConnectError::Url(otedama_stratum::net::UrlError::Unsupported("stratum2+tcp".into()));
+    assert_eq!(refused.map(drop), Err(error));
 }

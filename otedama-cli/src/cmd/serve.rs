@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tracing::info;
 
 use crate::args::ServeArgs;
-use crate::config::{Config, Part};
+use crate::config::{Config, Part, PoolConfig};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::server::{self, Tally};
@@ -33,7 +33,7 @@ async fn serve(config: &Config, ended: &watch::Receiver<bool>) -> Result<(), Fai
     let mut pools = JoinSet::new();
     for pool in &config.pools {
         let running = server::start(pool).await?;
-        announce(&running);
+        announce(pool, &running)?;
         pools.spawn(attend(pool.name.clone(), running, ended.clone()));
     }
     while let Some(attended) = pools.join_next().await {
@@ -43,12 +43,22 @@ async fn serve(config: &Config, ended: &watch::Receiver<bool>) -> Result<(), Fai
 }
 
 /// A pool goes on, whether or not anybody reads what it says.
-fn announce(pool: &Pool) {
+fn announce(config: &PoolConfig, pool: &Pool) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     for address in pool.addresses() {
         let _ = writeln!(out, "listening stratum {address}");
     }
+    #[cfg(feature = "noise")]
+    {
+        let key = crate::authority::of(config)?.public();
+        for address in pool.addresses() {
+            let _ = writeln!(out, "stratum2 stratum2+tcp://{address}/{key}");
+        }
+    }
+    #[cfg(not(feature = "noise"))]
+    let _ = config;
     let _ = out.flush();
+    Ok(())
 }
 
 /// Reads a pool's news until the end is asked for, then stops it and sums up.

@@ -11,7 +11,7 @@ use otedama_pool::vardiff::VardiffConfig;
 use super::identity::{Identity, SchemeConfig};
 use super::node::{self, NodeConfig};
 use super::read::{Item, Reader, Section};
-use super::stratum::Stratum;
+use super::stratum::{Secret, Stratum};
 use super::yaml::Node;
 
 /// A pool as configured; everything in it has been checked as far as that goes without its node.
@@ -35,6 +35,12 @@ pub(crate) struct PoolConfig {
     pub(crate) listen: Vec<SocketAddr>,
     /// How difficulty follows the miner.
     pub(crate) vardiff: VardiffConfig,
+    /// What signs the pool's certificates; if it is not configured, a file beside the store has it.
+    #[cfg_attr(
+        not(all(feature = "noise", feature = "server")),
+        allow(dead_code, reason = "nothing is signed")
+    )]
+    pub(crate) authority: Option<Secret>,
     /// The journal's file.
     pub(crate) store: PathBuf,
 }
@@ -91,6 +97,7 @@ pub(super) fn read_section(section: &mut Section<'_>, reader: &mut Reader) -> Op
         tag: identity.tag,
         listen: stratum.listen,
         vardiff: stratum.vardiff,
+        authority: stratum.authority,
         store: store.unwrap_or_else(|| DEFAULT_STORE.into()),
     })
 }

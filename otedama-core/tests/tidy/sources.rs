@@ -95,7 +95,7 @@ fn pure_modules_of_the_pool_touch_nothing_outside() {
 
 #[test]
 fn the_first_programs_of_an_embedder_stay_short() {
-    for name in ["cpu_miner", "pool", "verify_share"] {
+    for name in ["cpu_miner", "v2_miner", "pool", "verify_share", "frame_inspector"] {
         let lines = tree::read(&format!("examples/src/bin/{name}.rs")).lines().count();
         assert!(lines <= 25, "{name} has {lines} lines, and 25 are enough");
     }

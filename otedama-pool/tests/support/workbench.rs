@@ -18,7 +18,7 @@ use otedama_pool::ledger::LedgerAccount;
 use otedama_pool::scheme::{Pplns, Scheme};
 use otedama_pool::testkit::{Bench, FakeClock, ScriptedNode};
 use otedama_pool::{Account, Chain, Coin, PoolName, Template};
-use otedama_stratum::{ClientConfig, ClientEvent, ClientSession, Login};
+use otedama_stratum::{ChannelKind, ClientConfig, ClientEvent, ClientSession, Login};
 
 pub(crate) const POOL: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 pub(crate) const ALICE: &str = "bcrt1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqdku202";
@@ -125,6 +125,18 @@ impl Miner {
         let login =
             Login::new(Algorithm::SHA256D, format!("{user}.rig")).password(format!("d={SHARE_DIFFICULTY}"));
         let session = ClientSession::new(ClientConfig::new(login), pool.bench.clock().now());
+        Self::with(pool, session)
+    }
+
+    /// The same over Stratum V2, where no password is sent.
+    pub(crate) fn join_v2(pool: &mut Pool, user: &str, kind: ChannelKind) -> Self {
+        let login = Login::new(Algorithm::SHA256D, format!("{user}+{SHARE_DIFFICULTY}"));
+        let mut config = ClientConfig::new(login);
+        config.channel = kind;
+        Self::with(pool, ClientSession::v2(config, pool.bench.clock().now()))
+    }
+
+    fn with(pool: &mut Pool, session: ClientSession) -> Self {
         let connection = pool.bench.connect();
         let mut miner = Self { connection, session, job: None, events: VecDeque::new(), rolled: 0 };
         miner.exchange(pool);

@@ -14,6 +14,7 @@ use super::clock::Clock;
 use super::error::{ClientError, ConnectError, Disconnect};
 use super::event::Event;
 use super::inbox::{CloseHandle, Inbox, Input, Submitter, Wake};
+use super::layer::Layer;
 use super::link::{self, Link};
 use super::options::Options;
 use super::url::Url;
@@ -57,7 +58,8 @@ enum Next {
 }
 
 impl Client {
-    /// Connects to one server: `stratum+tcp://host:port` or `host:port`.
+    /// Connects to one server: `stratum+tcp://host:port` or `host:port`; with the feature `noise` also
+    /// `stratum2+tcp://host:port/KEY`.
     ///
     /// # Errors
     /// [`ConnectError`] if the URL makes no sense or the server cannot be reached.
@@ -182,6 +184,7 @@ impl Client {
     }
 
     fn open(&mut self, url: Url, stream: TcpStream) -> std::io::Result<()> {
+        url.supported().map_err(|_| std::io::ErrorKind::Unsupported)?;
         let mut config = self.options.session.clone();
         config.numbers = self.numbers;
         if let Some((_, session)) = self.resume.take().filter(|(from, _)| *from == url) {
@@ -189,8 +192,15 @@ impl Client {
         }
         self.links += 1;
         let now = self.clock.now();
-        let session = ClientSession::new(config, now);
-        let link = Link::new(self.links, url, stream, session, &self.inbox, self.options.write)?;
+        let layer = Layer::new(&url, now)?;
+        let session = if url.is_v2() {
+            config.endpoint.get_or_insert_with(|| (url.host().into(), url.port()));
+            ClientSession::v2(config, now)
+        } else {
+            ClientSession::new(config, now)
+        };
+        let ends = (layer, session);
+        let link = Link::new(self.links, url, stream, ends, &self.inbox, self.options.write)?;
         let preferred = self.options.urls.first() == Some(&link.url);
         self.probe_at = (!preferred).then(|| now.moment.plus(self.options.return_after));
         self.link = Some(link);
@@ -248,10 +258,10 @@ impl Client {
     /// Sends what is to be sent, and deals with the next thing that happens.
     fn turn(&mut self) {
         let Some(link) = &mut self.link else { return };
-        if let Err(error) = link.flush() {
-            return self.disconnect(Disconnect::Io(error.kind()));
+        if let Err(why) = link.flush() {
+            return self.disconnect(why);
         }
-        let due = link.session.poll_timeout().into_iter().chain(self.probe_at).min();
+        let due = link.poll_timeout().into_iter().chain(self.probe_at).min();
         let time = due.map_or(LONG, |due| self.clock.until(due).min(LONG));
         if time.is_zero() {
             return self.time();
@@ -273,7 +283,7 @@ impl Client {
         if self.probe_at.is_some_and(|at| at <= now.moment) {
             self.probe(now.moment);
         }
-        let result = self.link.as_mut().map_or(Ok(()), |link| link.session.handle_timeout(now));
+        let result = self.link.as_mut().map_or(Ok(()), |link| link.handle_timeout(now));
         self.settle(result);
     }
 
@@ -281,7 +291,7 @@ impl Client {
         let Some(link) = &mut self.link else { return };
         match input {
             Input::Bytes(number, bytes) if number == link.number => {
-                let result = link.session.handle_input(&bytes, self.clock.now());
+                let result = link.handle_input(&bytes, self.clock.now());
                 self.settle(result);
             }
             Input::End(number, why) if number == link.number => {
@@ -294,13 +304,13 @@ impl Client {
     }
 
     /// Passes the session's events on, and ends it if it must end.
-    fn settle(&mut self, result: Result<(), SessionError>) {
+    fn settle(&mut self, result: Result<(), Disconnect>) {
         while let Some(event) = self.link.as_mut().and_then(|link| link.session.poll_event()) {
             let Some(event) = self.translate(event) else { continue };
             self.events.push_back(Ok(event));
         }
-        if let Err(error) = result {
-            self.disconnect(Disconnect::Session(error));
+        if let Err(why) = result {
+            self.disconnect(why);
         }
     }
 

@@ -11,12 +11,15 @@ use crate::event::Rejection;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// Not `stratum+tcp://host:port`, nor `host:port`.
+    /// Not `stratum+tcp://host:port`, nor `host:port`, nor `stratum2+tcp://host:port/KEY`.
     #[error("{0:?} is not stratum+tcp://host:port")]
     Malformed(String),
     /// A scheme that this build does not speak.
-    #[error("{0}:// is not supported, only stratum+tcp://")]
+    #[error("{0}:// is not supported, only stratum+tcp:// and, with the feature noise, stratum2+tcp://")]
     Unsupported(String),
+    /// What stands behind host and port is no key of an authority.
+    #[error("{0:?} is no key of a pool's authority")]
+    Key(String),
 }
 
 /// Why there is no connection to begin with.
@@ -61,6 +64,10 @@ pub enum Disconnect {
     /// The session could not go on.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// The secured connection could not go on.
+    #[cfg(feature = "noise")]
+    #[error(transparent)]
+    Noise(#[from] crate::noise::NoiseError),
     /// The server asked to reconnect.
     #[error("the server asked to reconnect")]
     Asked,

@@ -6,7 +6,11 @@ use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
 
+use otedama_core::{Moment, Now};
+
+use super::error::Disconnect;
 use super::inbox::{Inbox, Input};
+use super::layer::Layer;
 use super::url::Url;
 use crate::client::ClientSession;
 
@@ -16,6 +20,7 @@ pub(super) struct Link {
     pub(super) number: u64,
     pub(super) url: Url,
     pub(super) session: ClientSession,
+    layer: Layer,
     stream: TcpStream,
 }
 
@@ -24,7 +29,7 @@ impl Link {
         number: u64,
         url: Url,
         stream: TcpStream,
-        session: ClientSession,
+        (layer, session): (Layer, ClientSession),
         inbox: &Arc<Inbox>,
         write_timeout: Duration,
     ) -> io::Result<Self> {
@@ -32,15 +37,40 @@ impl Link {
         stream.set_write_timeout(Some(write_timeout))?;
         let (reading, inbox) = (stream.try_clone()?, Arc::clone(inbox));
         thread::Builder::new().name("stratum-reader".into()).spawn(move || read(&reading, number, &inbox))?;
-        Ok(Self { number, url, session, stream })
+        Ok(Self { number, url, session, layer, stream })
     }
 
-    /// Sends everything that the session has to say.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
+    /// Sends everything that there is to say.
+    pub(super) fn flush(&mut self) -> Result<(), Disconnect> {
+        while let Some(bytes) = self.layer.poll_transmit() {
+            self.write(&bytes)?;
+        }
         while let Some(bytes) = self.session.poll_transmit() {
-            self.stream.write_all(&bytes)?;
+            if let Some(bytes) = self.layer.send(bytes)? {
+                self.write(&bytes)?;
+            }
         }
         Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Disconnect> {
+        self.stream.write_all(bytes).map_err(|error| Disconnect::Io(error.kind()))
+    }
+
+    /// Gives the session what the socket gave.
+    pub(super) fn handle_input(&mut self, bytes: &[u8], now: Now) -> Result<(), Disconnect> {
+        let session = &mut self.session;
+        self.layer.handle_input(bytes, now, |plain| session.handle_input(plain, now))
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub(super) fn poll_timeout(&self) -> Option<Moment> {
+        self.layer.poll_timeout().into_iter().chain(self.session.poll_timeout()).min()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Now) -> Result<(), Disconnect> {
+        self.layer.handle_timeout(now)?;
+        Ok(self.session.handle_timeout(now)?)
     }
 }
 

@@ -11,6 +11,7 @@ mod clock;
 mod error;
 mod event;
 mod inbox;
+mod layer;
 mod link;
 mod options;
 mod url;

@@ -35,12 +35,13 @@ impl Options {
     /// The defaults named at the fields.
     ///
     /// # Errors
-    /// [`ConnectError`] if there is no URL or one makes no sense.
+    /// [`ConnectError`] if there is no URL, or one makes no sense or names what this build does not speak.
     pub fn new<U: AsRef<str>>(urls: impl IntoIterator<Item = U>, login: Login) -> Result<Self, ConnectError> {
         let urls: Vec<Url> = urls.into_iter().map(|url| url.as_ref().parse()).collect::<Result<_, _>>()?;
         if urls.is_empty() {
             return Err(ConnectError::NoServer);
         }
+        urls.iter().try_for_each(Url::supported)?;
         Ok(Self {
             urls,
             backoff: Backoff::new(seed(&login.user)),

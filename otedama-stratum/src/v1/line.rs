@@ -52,6 +52,11 @@ impl LineReader {
         Ok(())
     }
 
+    /// Whether nothing has come yet.
+    pub(crate) const fn is_fresh(&self) -> bool {
+        self.opening.len == 0
+    }
+
     /// When the line that is not yet whole began.
     pub(crate) const fn began(&self) -> Option<Moment> {
         self.began

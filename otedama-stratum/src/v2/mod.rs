@@ -26,14 +26,17 @@
 //! [`Message::Unknown`]. Sources: the Stratum V2 specification (`sv2-spec`, 2026-08), chapters 3 to 8, and its extensions
 //! 0x0001 and 0x0002.
 
+pub(crate) mod client;
 mod code;
 pub mod distribution;
 mod error;
 mod frame;
+mod inbox;
 mod message;
 #[cfg(test)]
 mod sample;
 mod seq;
+pub(crate) mod server;
 #[cfg(test)]
 mod tests;
 mod tlv;

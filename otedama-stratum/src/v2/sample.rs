@@ -65,7 +65,7 @@ impl<'a> Sample<'a> for bool {
 
 impl<'a> Sample<'a> for Protocol {
     fn sample(source: &mut Source<'a>) -> Self {
-        Self(u8::sample(source) % 4)
+        Self(u8::sample(source) % 3)
     }
 }
 

@@ -1,6 +1,8 @@
 //! A server session with a wire in the hand, and jobs for it.
 #![allow(dead_code, unreachable_pub, reason = "not every test uses everything")]
 
+pub mod v2;
+
 use std::sync::Arc;
 use std::time::Duration;
 

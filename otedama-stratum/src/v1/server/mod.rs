@@ -85,6 +85,16 @@ impl Server {
         }
     }
 
+    /// Whether nothing has come yet.
+    pub(crate) const fn is_fresh(&self) -> bool {
+        self.lines.is_fresh()
+    }
+
+    /// The session for the same connection if its client turns out to speak Stratum V2.
+    pub(crate) fn to_v2(&self, now: Now) -> crate::v2::server::Server {
+        crate::v2::server::Server::new(Arc::clone(&self.config), self.began, now)
+    }
+
     pub(crate) fn handle_input(&mut self, bytes: &[u8], now: Now) -> Result<(), SessionError> {
         self.check()?;
         let mut lines = core::mem::take(&mut self.lines);
@@ -133,6 +143,10 @@ impl Server {
 
     pub(crate) const fn accepts_extranonce_changes(&self) -> bool {
         self.extranonce_changes
+    }
+
+    pub(crate) const fn mask_within(&self, free: u32) -> u32 {
+        self.version_mask & free
     }
 
     pub(crate) fn buffered_bytes(&self) -> usize {

@@ -1,0 +1,1 @@
+//! Nothing but tests: what ours write, the reference implementations of others read, and the other way round.
