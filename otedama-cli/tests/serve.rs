@@ -152,6 +152,35 @@ fn randomx_is_mined_on_a_test_chain() {
     assert!(!books.shares.is_empty() && !books.confirmed().is_empty(), "{}", pool.stderr);
 }
 
+/// `mine` on the address that `serve` prints, and not with another key.
+#[cfg(feature = "noise")]
+#[test]
+fn stratum_v2_is_mined_with_the_key_that_is_announced() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = Process::serve(&config(folder.path(), ""), 2);
+    let url = pool.secured_addresses(2).remove(0);
+    assert_eq!(url.split('/').nth(2), Some(pool.addresses()[0].as_str()), "{url}");
+    let user = format!("{MINER}.rig");
+    let foreign = run(&["keys", "generate"]).stdout;
+    let foreign = foreign.lines().find_map(|line| line.strip_prefix("public ")).unwrap();
+    let stranger = format!("stratum2+tcp://{}/{foreign}", pool.addresses()[0]);
+    let mine = ["mine", "--url", &stranger, "--url", &url, "--user", &user, "--threads", "1", "--json"];
+    let miner = Process::start(&mine);
+    pool.wait_for_log("state=Confirmed", 1);
+    miner.signal("INT");
+    let miner = miner.ended();
+    assert_eq!(miner.code, Some(130), "{}", miner.stderr);
+    let line: Value = serde_json::from_str(&miner.stdout).unwrap();
+    assert!(line["accepted"].as_u64().unwrap() > 0, "{line} {}", miner.stderr);
+    assert_eq!(line["rejected"].as_u64(), Some(0), "{}", miner.stderr);
+    let refused = format!("not connected to {stranger}: the server's certificate is not of the authority");
+    assert!(miner.stderr.contains(&refused), "{}", miner.stderr);
+    pool.signal("TERM");
+    let pool = pool.ended();
+    let books = Books::read(&folder.path().join("new/folder/pool.db"), "p");
+    assert!(!books.shares.is_empty() && !books.confirmed().is_empty(), "{}", pool.stderr);
+}
+
 #[test]
 fn what_is_in_use_is_refused() {
     let folder = tempfile::tempdir().unwrap();

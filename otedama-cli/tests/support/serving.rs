@@ -98,6 +98,13 @@ impl Process {
         lines.iter().filter_map(|line| line.strip_prefix("listening stratum ")).map(str::to_owned).collect()
     }
 
+    /// The addresses for Stratum V2, with the authority's key, in the same order. Waits for the first `count`.
+    pub fn secured_addresses(&self, count: usize) -> Vec<String> {
+        self.stdout.wait_for("stratum2 ", count);
+        let lines = self.stdout.lines.0.lock().unwrap();
+        lines.iter().filter_map(|line| line.strip_prefix("stratum2 ")).map(str::to_owned).collect()
+    }
+
     /// Waits until standard error has so many lines with this in them.
     pub fn wait_for_log(&self, part: &str, count: usize) {
         self.stderr.wait_for(part, count);
