@@ -98,6 +98,13 @@ impl Process {
         lines.iter().filter_map(|line| line.strip_prefix("listening stratum ")).map(str::to_owned).collect()
     }
 
+    /// Waits until standard output has so many lines with this in them, and gives them.
+    pub fn output_with(&self, part: &str, count: usize) -> Vec<String> {
+        self.stdout.wait_for(part, count);
+        let lines = self.stdout.lines.0.lock().unwrap();
+        lines.iter().filter(|line| line.contains(part)).cloned().collect()
+    }
+
     /// Waits until standard error has so many lines with this in them.
     pub fn wait_for_log(&self, part: &str, count: usize) {
         self.stderr.wait_for(part, count);
