@@ -20,3 +20,4 @@ pub mod randomx;
 pub mod restart;
 pub mod results;
 pub mod submit;
+pub mod sv2;

@@ -43,22 +43,22 @@ impl Drop for Running {
 }
 
 /// What a program prints that ends by itself.
-fn output(program: &str) -> String {
-    let output = Command::new(program).output().unwrap();
+fn output(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
 fn verify_share_recognises_the_block() {
-    let output = output(env!("CARGO_BIN_EXE_verify_share"));
+    let output = output(env!("CARGO_BIN_EXE_verify_share"), &[]);
     assert!(output.ends_with("it is a block\n"), "{output}");
     assert!(output.contains("4860eb18bf1b1620e37e9490fc8a427514416fd75159ab86688e9a8300000000"), "{output}");
 }
 
 #[test]
 fn own_device_finds_shares_that_count() {
-    let output = output(env!("CARGO_BIN_EXE_own_device"));
+    let output = output(env!("CARGO_BIN_EXE_own_device"), &[]);
     assert_eq!(output.matches(": share true\n").count(), 3, "{output}");
     assert!(output.contains("\nabacus at "), "{output}");
 }
@@ -66,8 +66,21 @@ fn own_device_finds_shares_that_count() {
 #[test]
 fn own_scheme_splits_to_the_last_unit() {
     // A tenth to bob, who found it; of the rest three quarters to alice, one to bob.
-    let output = output(env!("CARGO_BIN_EXE_own_scheme"));
+    let output = output(env!("CARGO_BIN_EXE_own_scheme"), &[]);
     assert_eq!(output, "alice gets 3375000000\nbob gets 1625000000\n");
+}
+
+#[test]
+fn frame_inspector_shows_what_frames_say() {
+    let share = "00801b26000002000000070000000100000078563412\
+                 00f153650000002004010203040200010400726967310080210100000003001e00000000";
+    let output = output(env!("CARGO_BIN_EXE_frame_inspector"), &[share]);
+    let lines: Vec<_> = output.lines().collect();
+    let [share, target, unknown] = lines[..] else { panic!("{output}") };
+    assert!(share.starts_with("SubmitSharesExtended(SubmitSharesExtended { channel_id: 2, "), "{share}");
+    assert!(share.ends_with(" with [Ok(Tlv { extension: 2, field: 1, value: 72696731 })]"), "{share}");
+    assert_eq!(target, "SetTarget, channel_id: the payload ends too soon");
+    assert!(unknown.starts_with("Unknown(Frame { extension: 3, channel: false, kind: 30"), "{unknown}");
 }
 
 #[test]

@@ -142,7 +142,9 @@ impl Table {
 
     fn heard_by_server(&mut self, event: ServerEvent) {
         match event {
-            ServerEvent::Subscribe { .. } => self.pair.server.open_channel(ChannelId(0), self.prefix, Target::MAX),
+            ServerEvent::Subscribe { .. } => {
+                self.pair.server.open_channel(ChannelId(0), self.prefix, Target::MAX)
+            }
             ServerEvent::Authorize { worker, .. } => self.pair.server.authorize(worker, true),
             ServerEvent::Submit { ticket, share } => {
                 let (id, sent, job) = self.up.pop_front().expect("no share from nowhere");

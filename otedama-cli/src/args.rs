@@ -40,10 +40,12 @@ Examples:
   otedama ledger export --config pool.yaml --what balances --format json
   otedama backup pool.backup --config pool.yaml
   otedama mine --url stratum+tcp://pool.example:3333 --user ADDRESS.rig1 --algorithm scrypt
+  otedama mine --url stratum2+tcp://pool.example:34254/KEY --user ADDRESS.rig1
   otedama hash sha256d 0100000000000000...  (80 bytes of header as hex)
   otedama scan scrypt HEADER --target 00ffff... --start 0 --count 65536
   otedama bench sha256d --threads 2 --seconds 5 --json
-  otedama config validate pool.yaml";
+  otedama config validate pool.yaml
+  otedama keys generate";
 
 /// What is logged, and how.
 #[derive(Debug, Args)]
@@ -99,6 +101,10 @@ pub(crate) enum Command {
     /// Look at a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Make the keys of a pool's authority, for Stratum V2
+    #[cfg(feature = "noise")]
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Simulate a whole pool with faults in everything, and check what Otedama promises after every step
     Chaos(ChaosArgs),
     /// Print the version
@@ -135,7 +141,8 @@ pub(crate) struct ServeArgs {
 /// Where to mine, as whom, with what and how long.
 #[derive(Debug, Args)]
 pub(crate) struct MineArgs {
-    /// A pool, stratum+tcp://HOST:PORT; further ones are tried in turn while the ones before them fail
+    /// A pool, stratum+tcp://HOST:PORT or, for Stratum V2, stratum2+tcp://HOST:PORT/KEY with the key of the pool's
+    /// authority; further ones are tried in turn while the ones before them fail
     #[arg(long = "url", value_name = "URL")]
     pub(crate) urls: Vec<String>,
     /// The user name, for most pools ADDRESS.WORKER
@@ -280,6 +287,26 @@ pub(crate) enum ConfigCommand {
         file: String,
     },
 }
+
+/// What to do about keys.
+#[cfg(feature = "noise")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a new pair of keys of an authority, and print both
+    #[command(after_help = KEYS)]
+    Generate {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[cfg(feature = "noise")]
+const KEYS: &str = "\
+The public key goes to the miners, who know the pool by it: stratum2+tcp://HOST:PORT/KEY. The secret key signs the pool's
+certificates; whoever has it can pass for the pool. Nothing is kept: write both down, the secret one in a safe place.
+
+  otedama keys generate --json";
 
 fn algorithm(name: &str) -> Result<Algorithm, String> {
     config::algorithm(name)

@@ -84,6 +84,8 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Scan(args) => cmd::scan::run(&args),
         Command::Bench(args) => cmd::bench::run(&args),
         Command::Config(ConfigCommand::Validate { file }) => cmd::config::validate(&file),
+        #[cfg(feature = "noise")]
+        Command::Keys(command) => cmd::keys::run(&command),
         Command::Chaos(args) => cmd::chaos::run(&args),
         Command::Version => cmd::version::run(),
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use otedama_core::{Algorithm, HashRate, Weight};
+use otedama_gpu::calibrate::Choice;
 use otedama_gpu::cpu::{self, CpuError, Priority, Report};
 use otedama_gpu::{Rig, pages};
 use otedama_stratum::net::{Client, CloseHandle, Event, Options};
@@ -76,12 +77,17 @@ impl Summary {
 
 impl Miner {
     /// A miner of an algorithm, whose kernel is chosen at once. It connects once it [runs](Self::run).
-    pub(crate) fn new(options: Options, algorithm: Algorithm, processor: Processor) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        mut options: Options,
+        algorithm: Algorithm,
+        processor: Processor,
+    ) -> Result<Self, Failure> {
         let failed = |error: &dyn ToString| Failure::Failed(error.to_string());
         #[cfg(feature = "randomx")]
         let processor = processor.fed_by_caches(algorithm);
         let device = processor.device()?;
-        device.choose(algorithm).map_err(|error| failed(&error))?;
+        let choice = device.choose(algorithm).map_err(|error| failed(&error))?;
+        options.session.hash_rate = choice.and_then(|choice| expected(&choice, device.threads()));
         let client = Client::new(options);
         let shares = client.submitter();
         let rig = Rig::builder(vec![Box::new(device)])
@@ -150,6 +156,13 @@ impl Processor {
             _ => Failure::Failed(error.to_string()),
         })
     }
+}
+
+/// What the fastest kernel made on one thread when it was measured, on all threads.
+fn expected(choice: &Choice, threads: usize) -> Option<HashRate> {
+    let (_, one) = choice.rates.first()?;
+    let threads = u32::try_from(threads).map_or(f64::MAX, f64::from);
+    Some(HashRate::from_hashes_per_second(one.hashes_per_second() * threads))
 }
 
 /// Logs how the processor is going to work.

@@ -348,3 +348,32 @@ fn chaos_counts_what_happened_and_shrinks_what_breaks() {
         assert_eq!(run(&["chaos", wrong[0], wrong[1]]).code, Some(2), "{wrong:?}");
     }
 }
+
+/// What is printed is a pair, in the forms that URLs and configurations have, and each time another one.
+#[cfg(feature = "noise")]
+#[test]
+fn keys_generate_prints_a_new_pair() {
+    use otedama_stratum::noise::{AuthorityKey, AuthoritySecret};
+
+    let pair = |public: &str, secret: &str| {
+        let secret: AuthoritySecret = secret.parse().unwrap();
+        assert_eq!(public.parse::<AuthorityKey>(), Ok(secret.public()));
+        secret.public()
+    };
+    let text = run(&["keys", "generate"]);
+    assert_eq!((text.code, text.stderr.as_str()), (Some(0), ""));
+    let lines: Vec<_> = text.stdout.lines().collect();
+    let [public, secret] = lines[..] else { panic!("{} lines", lines.len()) };
+    let one = pair(public.strip_prefix("public ").unwrap(), secret.strip_prefix("secret ").unwrap());
+
+    let json = run(&["keys", "generate", "--json"]);
+    assert_eq!((json.code, json.stdout.lines().count()), (Some(0), 1));
+    let keys: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(keys.as_object().map(|keys| keys.len()), Some(2));
+    let other = pair(keys["public"].as_str().unwrap(), keys["secret"].as_str().unwrap());
+    assert_ne!(one, other);
+    refused(&run(&["keys"]), 2, "Usage:");
+    refused(&run(&["keys", "generate", "x"]), 2, "unexpected argument");
+    let help = run(&["keys", "generate", "--help"]);
+    assert!(help.stdout.contains("stratum2+tcp://HOST:PORT/KEY"), "{}", help.stdout);
+}

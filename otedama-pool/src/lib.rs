@@ -13,6 +13,8 @@ mod limits;
 pub mod node;
 #[cfg(any(feature = "server", feature = "sqlite"))]
 mod points;
+#[cfg(feature = "server")]
+pub mod provider;
 pub mod scheme;
 #[cfg(feature = "server")]
 pub mod server;

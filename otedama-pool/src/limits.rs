@@ -14,6 +14,61 @@ pub(crate) mod node {
     pub(crate) const MAX_QUESTIONS: usize = 4096;
 }
 
+/// Bounds on a node that gives templates over Stratum V2.
+#[cfg(feature = "server")]
+pub(crate) mod sv2 {
+    use std::time::Duration;
+
+    /// Templates of one connection that a block may still be found on.
+    pub(crate) const MAX_TEMPLATES: usize = 256;
+    /// Blocks that are remembered: tips, and blocks of the pool. More than any coin takes to let coins be spent.
+    pub(crate) const MAX_BLOCKS: usize = 2048;
+    /// Bytes of a sealed frame's payload; transactions of a whole block.
+    #[cfg(feature = "noise")]
+    pub(crate) const MAX_FRAME: usize = 8 * 1024 * 1024;
+    /// Bytes taken from the socket in one go.
+    pub(crate) const READ: usize = 64 * 1024;
+    /// How long connecting to one address may take.
+    pub(crate) const CONNECT: Duration = Duration::from_secs(5);
+    /// How long one write may take.
+    pub(crate) const WRITE: Duration = Duration::from_secs(10);
+    /// How long a read may wait before deadlines are looked at.
+    pub(crate) const TICK: Duration = Duration::from_millis(500);
+    /// Between two connections at least, doubled with each failure up to the second.
+    pub(crate) const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+    /// How long a block on the tip may take to become the tip, before its fate is said to be open.
+    pub(crate) const VERDICT: Duration = Duration::from_millis(500);
+}
+
+/// Bounds on those who take templates from this pool's nodes.
+#[cfg(feature = "server")]
+pub(crate) mod provider {
+    use std::time::Duration;
+
+    /// Clients at a time.
+    pub(crate) const MAX_CLIENTS: usize = 1024;
+    /// Templates that blocks are taken for and whose transactions are given, the newest included.
+    pub(crate) const MAX_ROUNDS: usize = 16;
+    /// Kinds of one template, which differ in how many transactions they leave out for their clients' outputs.
+    pub(crate) const MAX_VARIANTS: usize = 8;
+    /// Blocks that are on their way to one node; of more, a node gets none.
+    pub(crate) const MAX_SUBMISSIONS: usize = 64;
+    /// Blocks that are remembered, so that none is handed in twice.
+    pub(crate) const MAX_BLOCKS: usize = 1024;
+    /// How often a node that does not answer is given a block.
+    pub(crate) const ATTEMPTS: u32 = 5;
+    /// Between two of those.
+    pub(crate) const RETRY: Duration = Duration::from_secs(1);
+    /// How long a node is asked for news before it is asked anew.
+    pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+    /// Bytes of one write, and how long it may take.
+    pub(crate) const WRITE: (usize, Duration) = (64 * 1024, Duration::from_secs(30));
+    /// Bytes taken from a socket in one go.
+    pub(crate) const READ: usize = 4096;
+    /// News that waits for its reader; more is dropped.
+    pub(crate) const NEWS: usize = 1024;
+}
+
 /// Bounds on a node that is asked over JSON-RPC.
 #[cfg(feature = "server")]
 pub(crate) mod rpc {

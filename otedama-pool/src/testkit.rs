@@ -120,6 +120,11 @@ impl Bench {
         std::mem::take(&mut self.asked)
     }
 
+    /// Tells the core what an embedder would: the answer to a question, a wish.
+    pub fn tell(&mut self, input: Input<'_>) {
+        self.handle(input);
+    }
+
     /// Lets a miner hang up.
     pub fn disconnect(&mut self, connection: ConnectionId) {
         self.handle(Input::Disconnected { connection });

@@ -41,7 +41,7 @@ fn recorded_templates_are_read() {
     assert_eq!(first.mweb.as_ref().map(|mweb| mweb.len()), Some(2099));
     let later = read(recorded(1)).unwrap();
     assert_eq!(later.check(&Coin::LITECOIN, Chain::Regtest), Ok(()));
-    assert_eq!(later.transactions[0].fee, Amount::from_atomic(14_100));
+    assert_eq!(later.transactions[0].fee, Some(Amount::from_atomic(14_100)));
     assert_eq!((later.mintime, later.curtime, later.weight_limit), (1_795_167_166, 1_795_167_166, 4_000_000));
     assert_eq!(later.long_poll_id.map(|id| id.len()), Some(67));
 }
@@ -57,7 +57,7 @@ fn a_recorded_template_without_its_parts_is_refused() {
     assert_eq!(check(|template| template.mweb = None), Err(TemplateError::Mweb));
     assert_eq!(check(|template| template.witness_commitment = None), Err(TemplateError::CommitmentMissing));
     assert_eq!(check(|template| template.transactions.swap(2, 3)), Err(TemplateError::CommitmentWrong));
-    let greedy = check(|template| template.transactions[0].fee = Amount::ZERO);
+    let greedy = check(|template| template.transactions[0].fee = Some(Amount::ZERO));
     assert!(matches!(greedy, Err(TemplateError::Value { .. })), "the value still holds the fee");
 }
 

@@ -180,7 +180,7 @@ fn mweb_activates_and_ordinary_transactions_are_mined() {
 }
 
 fn fees(template: &Template) -> u128 {
-    template.transactions.iter().map(|transaction| transaction.fee.atomic()).sum()
+    template.transactions.iter().map(|transaction| transaction.fee.unwrap().atomic()).sum()
 }
 
 /// The node puts new transactions into its template after some seconds.

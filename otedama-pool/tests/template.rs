@@ -47,7 +47,7 @@ fn transaction(seed: u64) -> TemplateTransaction {
         txid: Hash256::from_internal(read.compute_txid().to_byte_array()),
         wtxid: Hash256::from_internal(read.compute_wtxid().to_byte_array()),
         data: data.into(),
-        fee: Amount::ZERO,
+        fee: Some(Amount::ZERO),
         sigops: 1,
         weight: read.weight().to_wu(),
     }
@@ -194,14 +194,14 @@ fn a_value_above_subsidy_and_fees_is_refused() {
     let mut template = with_transactions(2);
     let check = |template: &Template| template.check(&Coin::BITCOIN, Chain::Main);
     assert_eq!(check(&template), Ok(()), "height 100 makes 50 coins");
-    template.transactions[1].fee = Amount::from_atomic(300);
+    template.transactions[1].fee = Some(Amount::from_atomic(300));
     template.coinbase_value = Amount::from_atomic(5_000_000_300);
     assert_eq!(check(&template), Ok(()));
     // The fees of transactions that are no longer there.
-    template.transactions[1].fee = Amount::ZERO;
+    template.transactions[1].fee = Some(Amount::ZERO);
     let (value, allowed) = (template.coinbase_value, Amount::from_atomic(5_000_000_000));
     assert_eq!(check(&template), Err(TemplateError::Value { value, allowed }));
-    template.transactions[1].fee = Amount::from_atomic(u128::MAX);
+    template.transactions[1].fee = Some(Amount::from_atomic(u128::MAX));
     assert!(matches!(check(&template), Err(TemplateError::Value { .. })));
     let mut late = bare(34 * 210_000);
     late.coinbase_value = Amount::ZERO;

@@ -132,7 +132,7 @@ impl ClientSession {
         either!(&mut self.0, client => client.poll_event())
     }
 
-    /// The next bytes to send.
+    /// The next bytes to send. In Stratum V2 each piece is whole frames.
     pub fn poll_transmit(&mut self) -> Option<Bytes> {
         either!(&mut self.0, client => client.poll_transmit())
     }

@@ -122,13 +122,16 @@ pub enum Refused {
     /// A line that is not one JSON object, or no message. Code -32700 or -32600. In Stratum V2 a message that is no
     /// message, or not one for a server; it is dropped.
     Line,
-    /// A method that does not exist. Code -32601.
+    /// A method that does not exist. Code -32601. In Stratum V2 a job of the client's own, or extensions none of which
+    /// exists here.
     Method,
-    /// A request whose parameters are not what it takes. Code 20.
+    /// A request whose parameters are not what it takes. Code 20. In Stratum V2 a channel that cannot be as it should be,
+    /// or a change to a channel that is not there.
     Params,
-    /// A request other than a share while too many wait for their answers. Code 20.
+    /// A request other than a share while too many wait for their answers. Code 20. In Stratum V2 one channel too many.
     Overloaded,
-    /// A user name or password that is too long or has control characters, or one name too many. Code 24.
+    /// A user name or password that is too long or has control characters, or one name too many. Code 24. In Stratum V2
+    /// also a channel for a worker that was refused before.
     Login,
     /// A share whose fields are not what they should be: wrong hex, wrong length, missing. Code 20.
     MalformedShare(Option<WorkerId>),

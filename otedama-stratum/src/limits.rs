@@ -107,8 +107,10 @@ pub struct ClientLimits {
     pub frame: usize,
     /// How deep arrays and objects may lie in each other; 16.
     pub nesting: usize,
-    /// Malformed lines or messages in a row that are overlooked; 16. One more ends the session.
+    /// Malformed lines in a row that are overlooked; 16. One more ends the session.
     pub malformed_lines: u32,
+    /// Malformed messages of Stratum V2 in a row that are overlooked; 16. One more ends the session.
+    pub malformed_messages: u32,
     /// Bytes of both coinbase halves together; 64 KiB. More end the session.
     pub coinbase: usize,
     /// Hashes of a merkle path; 32. More end the session.
@@ -148,6 +150,7 @@ impl Default for ClientLimits {
             frame: 1024 * 1024,
             nesting: 16,
             malformed_lines: 16,
+            malformed_messages: 16,
             coinbase: 64 * 1024,
             merkle_path: 32,
             id: 256,
@@ -162,6 +165,83 @@ impl Default for ClientLimits {
             answer: Duration::from_secs(120),
             batch: Duration::from_secs(2 * 60 * 60),
             silence: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Bytes of memory that a reader of frames keeps when it has nothing to do; 64 KiB.
+pub(crate) const SPARE_FRAME: usize = 64 * 1024;
+
+/// What a client may make a [`TemplateServer`](crate::v2::TemplateServer) hold, and how long it may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TemplateServerLimits {
+    /// Bytes of a frame's payload; 128 KiB, since a coinbase may have 64. A longer one ends the session.
+    pub frame: usize,
+    /// Bytes that may wait to be sent; 32 MiB, which is several blocks. More end the session: the client does not read.
+    pub output: usize,
+    /// Events that may wait for the embedder; 256. More end the session.
+    pub events: usize,
+    /// How long after the connection `SetupConnection` may come; 15 s.
+    pub setup: Duration,
+    /// How long after that the constraints may come; 15 s.
+    pub constraints: Duration,
+    /// How long a frame may take from its first byte to its end; 30 s.
+    pub frame_time: Duration,
+}
+
+impl Default for TemplateServerLimits {
+    fn default() -> Self {
+        Self {
+            frame: 128 * 1024,
+            output: 32 * 1024 * 1024,
+            events: 256,
+            setup: Duration::from_secs(15),
+            constraints: Duration::from_secs(15),
+            frame_time: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What a server may make a [`TemplateClient`](crate::v2::TemplateClient) hold, and how long it may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TemplateClientLimits {
+    /// Bytes of a frame's payload; 8 MiB, since a block may have four. A longer one ends the session.
+    pub frame: usize,
+    /// Bytes of a coinbase's prefix; 8, as the specification says. More end the session.
+    pub coinbase_prefix: usize,
+    /// Hashes of a merkle path; 32. More end the session.
+    pub merkle_path: usize,
+    /// Transactions of a template; 25,000, and a block has fewer than 17,000. More end the session.
+    pub transactions: usize,
+    /// Events that may wait for the embedder; 256. More end the session.
+    pub events: usize,
+    /// Bytes that may wait to be sent; 1 MiB. More end the session: the server does not read.
+    pub output: usize,
+    /// How long the server may take to agree to the connection; 15 s.
+    pub setup: Duration,
+    /// How long a frame may take from its first byte to its end; 120 s.
+    pub frame_time: Duration,
+    /// After how long without a word the server is asked for one; 60 s.
+    pub quiet: Duration,
+    /// How long it may take to answer that; 30 s.
+    pub answer: Duration,
+}
+
+impl Default for TemplateClientLimits {
+    fn default() -> Self {
+        Self {
+            frame: 8 * 1024 * 1024,
+            coinbase_prefix: 8,
+            merkle_path: 32,
+            transactions: 25_000,
+            events: 256,
+            output: 1024 * 1024,
+            setup: Duration::from_secs(15),
+            frame_time: Duration::from_secs(120),
+            quiet: Duration::from_secs(60),
+            answer: Duration::from_secs(30),
         }
     }
 }

@@ -191,7 +191,8 @@ impl ServerSession {
     /// Sends a job on these terms, and before it what the client does not have yet: its difficulty, and in Stratum V1 its
     /// version mask, if one was negotiated and the job leaves free something else.
     ///
-    /// Nothing is sent before [`open_channel`](Self::open_channel). Stratum V1 does not look at the terms' channel.
+    /// Nothing is sent before [`open_channel`](Self::open_channel). Stratum V1 does not look at the terms' channel. In
+    /// Stratum V2 a job on another block than the channel's last ends all older ones even if it is not clean.
     pub fn send_job(&mut self, encoded: &EncodedJob, terms: &Terms) {
         each!(mut self, server => server.send_job(encoded, terms));
     }

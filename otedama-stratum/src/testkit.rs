@@ -42,9 +42,19 @@ impl Pair {
     /// Both ends of a connection that opens at the origin of time.
     #[must_use]
     pub fn new(client: ClientConfig, server: Arc<ServerConfig>, seed: u64) -> Self {
+        Self::of(ClientSession::new(client, Now::default()), server, seed)
+    }
+
+    /// The same with a client that speaks Stratum V2; the server finds out by itself.
+    #[must_use]
+    pub fn v2(client: ClientConfig, server: Arc<ServerConfig>, seed: u64) -> Self {
+        Self::of(ClientSession::v2(client, Now::default()), server, seed)
+    }
+
+    fn of(client: ClientSession, server: Arc<ServerConfig>, seed: u64) -> Self {
         let now = Now::default();
         Self {
-            client: ClientSession::new(client, now),
+            client,
             server: ServerSession::new(server, now),
             now,
             up: Vec::new(),
@@ -58,19 +68,34 @@ impl Pair {
     /// # Errors
     /// [`PairError`] if an end ends its session.
     pub fn exchange(&mut self) -> Result<(), PairError> {
-        loop {
-            drain(&mut self.up, || self.client.poll_transmit());
-            drain(&mut self.down, || self.server.poll_transmit());
-            if self.up.is_empty() && self.down.is_empty() {
-                return Ok(());
-            }
-            let up = self.piece(self.up.len());
-            let bytes: Vec<u8> = self.up.drain(..up).collect();
-            self.server.handle_input(&bytes, self.now).map_err(PairError::Server)?;
-            let down = self.piece(self.down.len());
-            let bytes: Vec<u8> = self.down.drain(..down).collect();
-            self.client.handle_input(&bytes, self.now).map_err(PairError::Client)?;
+        while self.carry()? {}
+        Ok(())
+    }
+
+    /// Carries one piece each way, and leaves the rest on the wire; `false` if there was nothing to carry.
+    ///
+    /// # Errors
+    /// [`PairError`] if an end ends its session.
+    pub fn carry(&mut self) -> Result<bool, PairError> {
+        drain(&mut self.up, || self.client.poll_transmit());
+        drain(&mut self.down, || self.server.poll_transmit());
+        if self.up.is_empty() && self.down.is_empty() {
+            return Ok(false);
         }
+        let up = self.piece(self.up.len());
+        let bytes: Vec<u8> = self.up.drain(..up).collect();
+        self.server.handle_input(&bytes, self.now).map_err(PairError::Server)?;
+        let down = self.piece(self.down.len());
+        let bytes: Vec<u8> = self.down.drain(..down).collect();
+        self.client.handle_input(&bytes, self.now).map_err(PairError::Client)?;
+        Ok(true)
+    }
+
+    /// Puts bytes on the wire to the server behind everything that the client has said, as if it had said them, too. In
+    /// Stratum V2 whole frames, so that those of the client stay whole.
+    pub fn interject(&mut self, bytes: &[u8]) {
+        drain(&mut self.up, || self.client.poll_transmit());
+        self.up.extend_from_slice(bytes);
     }
 
     /// Lets time pass for both ends.

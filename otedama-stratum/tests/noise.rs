@@ -119,9 +119,12 @@ fn a_handshake_takes_what_is_its_own() {
     let mut rest = second;
     let mut theirs = responder.handle_input(&mut rest, &mut out).unwrap().unwrap();
     assert_eq!((rest, out.len()), (&b"later"[..], ANSWER));
+    let again = responder.handle_input(&mut rest, &mut out).map(drop);
+    assert_eq!((again, out.len()), (Err(NoiseError::Exhausted), ANSWER), "its keys have served");
     theirs.seal(&frame(1, 1), &mut out).unwrap();
     let mut rest = &out[..];
     let mut ours = initiator.handle_input(&mut rest, at(START).unix).unwrap().unwrap();
+    assert_eq!(initiator.handle_input(&mut rest, at(START).unix).map(drop), Err(NoiseError::Exhausted));
     ours.receive(rest);
     assert_eq!(ours.open(1), Ok(Some(&frame(1, 1)[..])));
 }

@@ -315,7 +315,7 @@ fn template() -> Template {
         .map(|number| {
             let txid = Hash256::sha256d(&number.to_le_bytes());
             let data = Box::from([]);
-            TemplateTransaction { txid, wtxid: txid, data, fee: Amount::ZERO, sigops: 0, weight: 0 }
+            TemplateTransaction { txid, wtxid: txid, data, fee: Some(Amount::ZERO), sigops: 0, weight: 0 }
         })
         .collect();
     template

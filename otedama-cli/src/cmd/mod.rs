@@ -10,6 +10,8 @@ pub(crate) mod demo;
 #[cfg(feature = "sqlite")]
 pub(crate) mod export;
 pub(crate) mod hash;
+#[cfg(feature = "noise")]
+pub(crate) mod keys;
 #[cfg(feature = "sqlite")]
 pub(crate) mod migrate;
 pub(crate) mod mine;

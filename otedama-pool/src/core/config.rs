@@ -1,11 +1,13 @@
 //! What a pool core is told once.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use otedama_core::Target;
 use otedama_stratum::{ServerConfig, Wish};
 
+use super::io::NodeId;
 use crate::account::{Account, PoolName};
 use crate::job::{Layout, Payout};
 use crate::scheme::Scheme;
@@ -36,6 +38,8 @@ pub struct CoreConfig {
     pub start: Option<StartPolicy>,
     /// Confirmations after which a coinbase can be spent.
     pub maturity: u32,
+    /// Nodes that cannot say of every block where it stands: they have a vote only where they answer; none.
+    pub blind_nodes: BTreeSet<NodeId>,
     /// Limits of the core itself.
     pub limits: CoreLimits,
 }
@@ -118,8 +122,20 @@ impl CoreConfig {
         session.extranonce2_len = layout.extranonce_len.saturating_sub(PREFIX_LEN);
         let vardiff = VardiffConfig::new(layout.algorithm);
         let (session, payouts, limits) = (Arc::new(session), Arc::new(payouts), CoreLimits::default());
-        let (authorization, start) = (Authorization::default(), None);
-        Self { pool, layout, scheme, vardiff, session, payouts, authorization, start, maturity, limits }
+        let (authorization, start, blind_nodes) = (Authorization::default(), None, BTreeSet::new());
+        Self {
+            pool,
+            layout,
+            scheme,
+            vardiff,
+            session,
+            payouts,
+            authorization,
+            start,
+            maturity,
+            blind_nodes,
+            limits,
+        }
     }
 }
 

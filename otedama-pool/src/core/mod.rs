@@ -9,7 +9,7 @@ mod mining;
 mod pressure;
 mod sessions;
 mod shares;
-mod source;
+pub(crate) mod source;
 mod votes;
 
 use std::cmp::Reverse;
@@ -98,11 +98,11 @@ impl PoolCore {
             commit: Commit::new(terms, life),
             prefixes: Prefixes::new(PREFIX_LEN),
             given: HashMap::new(),
+            sources: Sources::new(config.blind_nodes.clone()),
             config,
             now,
             blocks,
             connections: NumberMap::default(),
-            sources: Sources::default(),
             checks: NumberMap::default(),
             last_check: 0,
             unhashed: Vec::new(),

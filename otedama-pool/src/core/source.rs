@@ -1,6 +1,6 @@
 //! Which node's template is mined on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::io::NodeId;
@@ -8,14 +8,26 @@ use crate::template::Template;
 
 /// The latest offer of every node that answers.
 #[derive(Debug, Default)]
-pub(super) struct Sources {
+pub(crate) struct Sources {
     offers: BTreeMap<NodeId, Arc<Template>>,
     /// The node of the only offer, if that node has failed since.
     last: Option<NodeId>,
+    /// Nodes that cannot say of every block where it stands.
+    blind: BTreeSet<NodeId>,
 }
 
 impl Sources {
-    pub(super) fn offer(&mut self, node: NodeId, template: Arc<Template>) {
+    /// No offers yet; the blind nodes have a vote on a block only where they answer.
+    pub(crate) fn new(blind: BTreeSet<NodeId>) -> Self {
+        Self { blind, ..Self::default() }
+    }
+
+    /// Whether this node's silence about a block says nothing.
+    pub(crate) fn is_blind(&self, node: &NodeId) -> bool {
+        self.blind.contains(node)
+    }
+
+    pub(crate) fn offer(&mut self, node: NodeId, template: Arc<Template>) {
         if let Some(last) = self.last.take() {
             self.offers.remove(&last);
         }
@@ -23,7 +35,7 @@ impl Sources {
     }
 
     /// Drops the offer of a node that failed. The last offer of all stays until another comes: miners go on with it.
-    pub(super) fn fail(&mut self, node: NodeId) {
+    pub(crate) fn fail(&mut self, node: NodeId) {
         if self.offers.len() > 1 {
             self.offers.remove(&node);
         } else if self.offers.contains_key(&node) {
@@ -32,12 +44,12 @@ impl Sources {
     }
 
     /// The heights of the nodes' tips, as their latest offers say.
-    pub(super) fn tips(&self) -> impl Iterator<Item = (NodeId, u32)> {
+    pub(crate) fn tips(&self) -> impl Iterator<Item = (NodeId, u32)> {
         self.offers.iter().map(|(node, template)| (*node, template.height.saturating_sub(1)))
     }
 
     /// The offer on the longest chain; among equals that of the tip being mined on, then of the node configured first.
-    pub(super) fn best(&self, current: Option<&Arc<Template>>) -> Option<&Arc<Template>> {
+    pub(crate) fn best(&self, current: Option<&Arc<Template>>) -> Option<&Arc<Template>> {
         let highest = self.offers.values().map(|template| template.height).max()?;
         let mut candidates = self.offers.values().filter(|template| template.height == highest);
         let same_tip = |template: &&Arc<Template>| current.is_some_and(|c| c.previous == template.previous);

@@ -22,14 +22,15 @@ pub(super) struct Votes {
 
 impl Votes {
     /// Counts the answers about a block of this height. A node whose tip is below it cannot miss the block, so it has no
-    /// vote, unless nobody has one otherwise. `None` without answers.
+    /// vote, unless nobody has one otherwise; nor has a blind node that did not answer. `None` without answers.
     pub(super) fn count(
         answers: &[(NodeId, Option<BlockStatus>)],
         height: u32,
         sources: &Sources,
     ) -> Option<Self> {
         let mut tips: BTreeMap<_, _> = answers.iter().map(|(node, _)| (*node, 0)).collect();
-        tips.extend(sources.tips());
+        let votes = |node: &NodeId| !sources.is_blind(node) || answers.iter().any(|(voter, _)| voter == node);
+        tips.extend(sources.tips().filter(|(node, _)| votes(node)));
         let depth = |status: &Option<BlockStatus>| status.and_then(|status| status.confirmations);
         let reaches = |node: &NodeId| tips.get(node).is_some_and(|tip| *tip >= height);
         let informed = |(node, status): &&(NodeId, _)| depth(status).is_some() || reaches(node);
@@ -133,6 +134,29 @@ mod tests {
         let two = [(NodeId(0), depth(Some(10))), (NodeId(2), depth(Some(10)))];
         assert_eq!(seen(&two), Observation::Mature);
         assert_eq!(seen(&[(NodeId(0), None), (NodeId(2), depth(None))]), Observation::GivenUp);
+    }
+
+    #[test]
+    fn the_silence_of_a_blind_node_says_nothing() {
+        let depth = |confirmations| Some(BlockStatus { height: 100, confirmations });
+        let bits = CompactTarget::from_bits(0x207f_ffff);
+        let template =
+            |tip: u32| Arc::new(Template::new(tip + 1, Hash256::ZERO, bits, 1, Amount::from_atomic(1)));
+        let mut sources = Sources::new([NodeId(1), NodeId(2)].into());
+        for (node, tip) in [(0, 109), (1, 109), (2, 300)] {
+            sources.offer(NodeId(node), template(tip));
+        }
+        let seen = |answers: &[(NodeId, Option<BlockStatus>)]| {
+            Votes::count(answers, 100, &sources).map(|votes| votes.observation(MATURITY))
+        };
+        assert_eq!(seen(&[(NodeId(0), depth(Some(10)))]), Some(Observation::Mature));
+        assert_eq!(seen(&[(NodeId(0), None)]), Some(Observation::GivenUp));
+        assert_eq!(seen(&[(NodeId(1), depth(Some(1)))]), Some(Observation::OnChain), "alone with the node");
+        assert_eq!(
+            seen(&[(NodeId(0), depth(None)), (NodeId(1), depth(Some(10)))]),
+            Some(Observation::OnChain)
+        );
+        assert_eq!(seen(&[]), None);
     }
 
     #[test]

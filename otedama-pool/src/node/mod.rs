@@ -3,8 +3,11 @@
 #[cfg(feature = "server")]
 pub mod bitcoind;
 pub mod devnet;
+#[cfg(feature = "server")]
+pub mod sv2;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use otedama_core::Hash256;
@@ -14,6 +17,8 @@ use crate::template::Template;
 #[cfg(feature = "server")]
 pub use bitcoind::{Auth, Bitcoind};
 pub use devnet::{Devnet, DevnetConfig, DevnetError};
+#[cfg(feature = "server")]
+pub use sv2::{TemplateProvider, TemplateProviderConfig};
 
 /// A full node. Calls block; a shell gives each node a thread of its own.
 pub trait Node: Debug + Send + Sync {
@@ -62,41 +67,65 @@ pub trait Node: Debug + Send + Sync {
     /// # Errors
     /// [`NodeError`] if the node does not answer or answers nonsense.
     fn block(&self, hash: Hash256) -> Result<Option<BlockStatus>, NodeError>;
+
+    /// Whether [`block`](Self::block) has an answer for every block. Where several nodes vote, one that has not counts
+    /// only when it answers.
+    fn sees_all_blocks(&self) -> bool {
+        true
+    }
 }
 
-/// A node that was chosen at run time.
-impl Node for Box<dyn Node> {
-    fn name(&self) -> &str {
-        (**self).name()
-    }
+/// A node behind a pointer is one.
+macro_rules! forward {
+    ($(#[$doc:meta])* $pointer:ty) => {
+        $(#[$doc])*
+        impl Node for $pointer {
+            fn name(&self) -> &str {
+                (**self).name()
+            }
 
-    fn chain(&self) -> Result<String, NodeError> {
-        (**self).chain()
-    }
+            fn chain(&self) -> Result<String, NodeError> {
+                (**self).chain()
+            }
 
-    fn tip(&self) -> Result<Hash256, NodeError> {
-        (**self).tip()
-    }
+            fn tip(&self) -> Result<Hash256, NodeError> {
+                (**self).tip()
+            }
 
-    fn template(&self) -> Result<Template, NodeError> {
-        (**self).template()
-    }
+            fn template(&self) -> Result<Template, NodeError> {
+                (**self).template()
+            }
 
-    fn next_template(&self, seen: &Template, patience: Duration) -> Result<Option<Template>, NodeError> {
-        (**self).next_template(seen, patience)
-    }
+            fn next_template(&self, seen: &Template, patience: Duration) -> Result<Option<Template>, NodeError> {
+                (**self).next_template(seen, patience)
+            }
 
-    fn submit(&self, block: &[u8]) -> Result<Submission, NodeError> {
-        (**self).submit(block)
-    }
+            fn submit(&self, block: &[u8]) -> Result<Submission, NodeError> {
+                (**self).submit(block)
+            }
 
-    fn propose(&self, block: &[u8]) -> Result<Option<Submission>, NodeError> {
-        (**self).propose(block)
-    }
+            fn propose(&self, block: &[u8]) -> Result<Option<Submission>, NodeError> {
+                (**self).propose(block)
+            }
 
-    fn block(&self, hash: Hash256) -> Result<Option<BlockStatus>, NodeError> {
-        (**self).block(hash)
-    }
+            fn block(&self, hash: Hash256) -> Result<Option<BlockStatus>, NodeError> {
+                (**self).block(hash)
+            }
+
+            fn sees_all_blocks(&self) -> bool {
+                (**self).sees_all_blocks()
+            }
+        }
+    };
+}
+
+forward! {
+    /// A node that was chosen at run time.
+    Box<dyn Node>
+}
+forward! {
+    /// A node that has other users as well.
+    Arc<dyn Node>
 }
 
 /// A node's first word on a block.
@@ -149,6 +178,9 @@ pub enum NodeError {
     /// It wants what this pool cannot do.
     #[error("node asks for {0}, which is not supported")]
     Unsupported(String),
+    /// Its protocol has no way to say or to do this. Nobody is at fault.
+    #[error("the node cannot {0}")]
+    Unable(&'static str),
     /// Its answer makes no sense. The node is at fault.
     #[error("node answers nonsense: {0}")]
     Malformed(String),

@@ -162,7 +162,9 @@ impl<S: Scheme + 'static> PoolBuilder<S, Journaled> {
         let Self { nodes, address, scheme, journal: Journaled(mut journal), options } = self;
         let verifier = Verifier::new(options.coin.algorithm)?;
         let chains = Chains::of(options.coin, &address)?;
-        let config = config(&options, &chains, Arc::new(scheme))?;
+        let mut config = config(&options, &chains, Arc::new(scheme))?;
+        let blind = nodes.iter().enumerate().filter(|(_, node)| !node.sees_all_blocks());
+        config.blind_nodes = blind.map(|(index, _)| NodeId(index)).collect();
         let (listeners, addresses) = open(&options.listen).await?;
         let life = journal.begin()?;
         let open_blocks = journal.blocks(&config.pool, true)?;

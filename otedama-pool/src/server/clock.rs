@@ -8,23 +8,23 @@ use crate::points;
 
 /// A clock that counts from its making, beside the calendar of the host.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     origin: Instant,
 }
 
 impl Clock {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { origin: Instant::now() }
     }
 
-    pub(super) fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let unix = unix.saturating_sub(points::number("clock-behind").unwrap_or(0));
         Now::new(Moment::after_origin(self.origin.elapsed()), UnixTime::from_secs(unix))
     }
 
     /// The instant of a moment.
-    pub(super) fn instant(&self, moment: Moment) -> tokio::time::Instant {
+    pub(crate) fn instant(&self, moment: Moment) -> tokio::time::Instant {
         tokio::time::Instant::from_std(self.origin + moment.since(Moment::ORIGIN))
     }
 }

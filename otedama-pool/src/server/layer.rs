@@ -7,6 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use otedama_core::Moment;
 use otedama_stratum::Opening;
+#[cfg(feature = "noise")]
+use otedama_stratum::limits::NoiseLimits;
 
 use super::clock::Clock;
 #[cfg(feature = "noise")]
@@ -48,7 +50,7 @@ enum State {
 
 /// What came of the peer's bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Arrived {
+pub(crate) enum Arrived {
     /// Nothing for the session yet.
     Nothing,
     /// These are for the session.
@@ -59,7 +61,7 @@ pub(super) enum Arrived {
 
 /// The peer broke the layer's rules; the connection ends.
 #[derive(Debug)]
-pub(super) struct Broken;
+pub(crate) struct Broken;
 
 impl Layer {
     pub(super) fn new(ground: Arc<Ground>) -> Self {
@@ -143,7 +145,7 @@ impl Layer {
             Opening::Binary if self.ground.keys.is_some() => {
                 let now = self.ground.clock.now();
                 let keys = self.ground.keys.as_ref().ok_or(Broken)?;
-                let mut secured = Box::new(Secured::new(keys, now).ok_or(Broken)?);
+                let mut secured = Box::new(Secured::new(keys, NoiseLimits::default(), now).ok_or(Broken)?);
                 let arrived = secured.receive(&bytes, now);
                 self.state = State::Secured(secured);
                 arrived

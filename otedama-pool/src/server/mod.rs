@@ -2,13 +2,13 @@
 
 mod actor;
 mod builder;
-mod clock;
+pub(crate) mod clock;
 mod connection;
 mod hooks;
-mod layer;
+pub(crate) mod layer;
 mod nodes;
 #[cfg(feature = "noise")]
-mod secure;
+pub(crate) mod secure;
 mod status;
 mod threads;
 

@@ -21,18 +21,18 @@ const RENEWED: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// The authority of a pool, and the static key that it vouches for at present.
 #[derive(Debug)]
-pub(super) struct Keys {
+pub(crate) struct Keys {
     authority: AuthoritySecret,
     current: Mutex<Option<Arc<Identity>>>,
 }
 
 impl Keys {
-    pub(super) fn new(authority: AuthoritySecret) -> Self {
+    pub(crate) fn new(authority: AuthoritySecret) -> Self {
         Self { authority, current: Mutex::new(None) }
     }
 
     /// What miners are to know.
-    pub(super) fn public(&self) -> AuthorityKey {
+    pub(crate) fn public(&self) -> AuthorityKey {
         self.authority.public()
     }
 
@@ -67,7 +67,7 @@ fn random() -> Option<[u8; 32]> {
 
 /// One secured connection.
 #[derive(Debug)]
-pub(super) struct Secured {
+pub(crate) struct Secured {
     stream: Stream,
     /// Pieces of frames that the session has not sent to their end.
     plain: Vec<u8>,
@@ -75,12 +75,12 @@ pub(super) struct Secured {
 
 impl Secured {
     /// `None` if the system has no randomness to give.
-    pub(super) fn new(keys: &Keys, now: Now) -> Option<Self> {
-        let stream = Stream::responder(keys.identity(now)?, random()?, NoiseLimits::default(), now);
+    pub(crate) fn new(keys: &Keys, limits: NoiseLimits, now: Now) -> Option<Self> {
+        let stream = Stream::responder(keys.identity(now)?, random()?, limits, now);
         Some(Self { stream, plain: Vec::new() })
     }
 
-    pub(super) fn receive(&mut self, bytes: &[u8], now: Now) -> Result<Arrived, Broken> {
+    pub(crate) fn receive(&mut self, bytes: &[u8], now: Now) -> Result<Arrived, Broken> {
         self.stream.handle_input(bytes, now).map_err(broken)?;
         let mut frames = Vec::new();
         while let Some(frame) = self.stream.poll_frame().map_err(broken)? {
@@ -89,16 +89,16 @@ impl Secured {
         Ok(if frames.is_empty() { Arrived::Nothing } else { Arrived::Session(frames.into()) })
     }
 
-    pub(super) fn deadline(&self) -> Option<Moment> {
+    pub(crate) fn deadline(&self) -> Option<Moment> {
         self.stream.poll_timeout()
     }
 
-    pub(super) fn expire(&mut self, now: Now) -> Result<Arrived, Broken> {
+    pub(crate) fn expire(&mut self, now: Now) -> Result<Arrived, Broken> {
         self.stream.handle_timeout(now).map(|()| Arrived::Nothing).map_err(broken)
     }
 
     /// Seals whole frames, however the session has cut them.
-    pub(super) fn send(&mut self, pieces: &mut VecDeque<Bytes>) -> Result<(), Broken> {
+    pub(crate) fn send(&mut self, pieces: &mut VecDeque<Bytes>) -> Result<(), Broken> {
         for piece in pieces.drain(..) {
             self.plain.extend_from_slice(&piece);
         }
@@ -112,7 +112,7 @@ impl Secured {
         Ok(())
     }
 
-    pub(super) fn transmit(&mut self) -> Option<Bytes> {
+    pub(crate) fn transmit(&mut self) -> Option<Bytes> {
         self.stream.poll_transmit()
     }
 }

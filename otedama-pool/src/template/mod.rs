@@ -1,6 +1,8 @@
 //! A node's offer of a block to mine: checked on receipt, given a coinbase, turned into a block.
 
 mod coinbase;
+#[cfg(any(feature = "server", test))]
+pub(crate) mod transaction;
 
 use otedama_core::coinbase::merkle_path;
 use otedama_core::{Amount, CompactError, CompactTarget, Hash256, Header, UnixTime};
@@ -54,9 +56,10 @@ pub struct TemplateTransaction {
     pub wtxid: Hash256,
     /// The serialised transaction, with witness.
     pub data: Box<[u8]>,
-    /// What it pays.
-    pub fee: Amount,
-    /// Its signature operations, as the node counts them.
+    /// What it pays, if the node says so.
+    pub fee: Option<Amount>,
+    /// Its signature operations, as the node counts them. A node that does not tell leaves them at 0 and names as the
+    /// template's limit what it left for the coinbase.
     pub sigops: u64,
     /// Its weight.
     pub weight: u64,
@@ -239,12 +242,38 @@ impl Template {
         block
     }
 
+    /// The same with the first `count` transactions only, which are worth less. `None` if it is not told what the others
+    /// pay, or if one of them must stay.
+    #[cfg(feature = "server")]
+    pub(crate) fn truncated(&self, count: usize) -> Option<Self> {
+        let (kept, left) = self.transactions.split_at_checked(count)?;
+        let fees: Option<Vec<_>> = left.iter().map(|transaction| transaction.fee).collect();
+        let coinbase_value = self.coinbase_value.checked_sub(Amount::checked_sum(fees?)?)?;
+        if self.mweb.is_some() {
+            return None;
+        }
+        let mut template = Self { transactions: kept.to_vec(), coinbase_value, ..self.clone() };
+        template.witness_commitment = self
+            .witness_commitment
+            .as_ref()
+            .map(|_| [&COMMITMENT_HEAD[..], template.commitment().as_internal()].concat().into());
+        Some(template)
+    }
+
+    /// What a witness commitment commits to, salted.
+    fn commitment(&self) -> Hash256 {
+        let ids: Vec<_> = self.transactions.iter().map(|transaction| transaction.wtxid).collect();
+        let root = otedama_core::coinbase::merkle_root(Hash256::ZERO, &merkle_path(&ids));
+        Hash256::sha256d_of(&[root.as_internal(), &WITNESS_RESERVED])
+    }
+
     fn check_value(&self, coin: &Coin, chain: Chain) -> Result<(), TemplateError> {
         let value = self.coinbase_value;
-        let fees = Amount::checked_sum(self.transactions.iter().map(|transaction| transaction.fee));
+        let known = self.transactions.iter().all(|transaction| transaction.fee.is_some());
+        let fees = Amount::checked_sum(self.transactions.iter().filter_map(|transaction| transaction.fee));
         let subsidy = coin.subsidy(chain, self.height);
         let sum = subsidy.zip(fees).and_then(|(subsidy, fees)| subsidy.checked_add(fees));
-        let allowed = if subsidy.is_some() { sum.unwrap_or(Amount::ZERO) } else { coin.max_supply };
+        let allowed = if subsidy.is_some() && known { sum.unwrap_or(Amount::ZERO) } else { coin.max_supply };
         let nothing = value == Amount::ZERO && allowed != Amount::ZERO;
         if value > allowed || value > coin.max_supply || nothing {
             return Err(TemplateError::Value { value, allowed });
@@ -258,10 +287,11 @@ impl Template {
             return if witness { Err(TemplateError::CommitmentMissing) } else { Ok(()) };
         };
         let commitment = script.strip_prefix(&COMMITMENT_HEAD).and_then(|rest| rest.get(..32));
-        let ids: Vec<_> = self.transactions.iter().map(|transaction| transaction.wtxid).collect();
-        let root = otedama_core::coinbase::merkle_root(Hash256::ZERO, &merkle_path(&ids));
-        let ours = Hash256::sha256d_of(&[root.as_internal(), &WITNESS_RESERVED]);
-        if commitment == Some(ours.as_internal()) { Ok(()) } else { Err(TemplateError::CommitmentWrong) }
+        if commitment == Some(self.commitment().as_internal()) {
+            Ok(())
+        } else {
+            Err(TemplateError::CommitmentWrong)
+        }
     }
 
     /// With an MWEB block the last transaction is the HogEx; without one there is none.

@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use otedama_core::{
-    Algorithm, Amount, CompactTarget, Extranonce, Factor, Generation, Goal, Hash256, Job, Share, Solution,
-    Weight,
+    Algorithm, Amount, CompactTarget, Extranonce, Factor, Generation, Goal, Hash256, HashRate, Job, Share,
+    Solution, Weight,
 };
 use otedama_hash::Verifier;
 use otedama_pool::core::{ConnectionId, CoreConfig};
@@ -18,7 +18,7 @@ use otedama_pool::ledger::LedgerAccount;
 use otedama_pool::scheme::{Pplns, Scheme};
 use otedama_pool::testkit::{Bench, FakeClock, ScriptedNode};
 use otedama_pool::{Account, Chain, Coin, PoolName, Template};
-use otedama_stratum::{ClientConfig, ClientEvent, ClientSession, Login};
+use otedama_stratum::{ChannelKind, ClientConfig, ClientEvent, ClientSession, Login};
 
 pub(crate) const POOL: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 pub(crate) const ALICE: &str = "bcrt1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqdku202";
@@ -125,6 +125,19 @@ impl Miner {
         let login =
             Login::new(Algorithm::SHA256D, format!("{user}.rig")).password(format!("d={SHARE_DIFFICULTY}"));
         let session = ClientSession::new(ClientConfig::new(login), pool.bench.clock().now());
+        Self::with(pool, session)
+    }
+
+    /// The same over Stratum V2, where no password is sent.
+    pub(crate) fn join_v2(pool: &mut Pool, user: &str, kind: ChannelKind) -> Self {
+        let mut config = ClientConfig::new(Login::new(Algorithm::SHA256D, user));
+        config.channel = kind;
+        // Twelve shares a minute of 2^8 hashes each.
+        config.hash_rate = Some(HashRate::from_hashes_per_second(51.2));
+        Self::with(pool, ClientSession::v2(config, pool.bench.clock().now()))
+    }
+
+    fn with(pool: &mut Pool, session: ClientSession) -> Self {
         let connection = pool.bench.connect();
         let mut miner = Self { connection, session, job: None, events: VecDeque::new(), rolled: 0 };
         miner.exchange(pool);
@@ -158,9 +171,14 @@ impl Miner {
         let job = self.job.clone().unwrap();
         loop {
             self.rolled += 1;
-            let extranonce2 = Extranonce::from_counter(self.rolled, job.terms().extranonce2_len).unwrap();
+            // A standard channel has nothing but nonces.
+            let (rolled, nonces) = match job.terms().extranonce2_len {
+                0 => (0, self.rolled * 100_000..(self.rolled + 1) * 100_000),
+                _ => (self.rolled, 0..100_000),
+            };
+            let extranonce2 = Extranonce::from_counter(rolled, job.terms().extranonce2_len).unwrap();
             let work = job.work(&extranonce2, Generation(0)).unwrap();
-            for nonce in 0..100_000 {
+            for nonce in nonces {
                 let digest = pool.verifier.digest(&work.header.with_nonce(work.algorithm, nonce));
                 let Ok(verdict) = job.judge(digest) else { continue };
                 if verdict.met(Goal::BLOCK) == block {

@@ -58,7 +58,8 @@ enum Next {
 }
 
 impl Client {
-    /// Connects to one server: `stratum+tcp://host:port` or `host:port`.
+    /// Connects to one server: `stratum+tcp://host:port` or `host:port`; with the feature `noise` also
+    /// `stratum2+tcp://host:port/KEY`.
     ///
     /// # Errors
     /// [`ConnectError`] if the URL makes no sense or the server cannot be reached.
@@ -191,7 +192,14 @@ impl Client {
         }
         self.links += 1;
         let now = self.clock.now();
-        let ends = (Layer::new(&url, now)?, ClientSession::new(config, now));
+        let layer = Layer::new(&url, now)?;
+        let session = if url.is_v2() {
+            config.endpoint.get_or_insert_with(|| (url.host().into(), url.port()));
+            ClientSession::v2(config, now)
+        } else {
+            ClientSession::new(config, now)
+        };
+        let ends = (layer, session);
         let link = Link::new(self.links, url, stream, ends, &self.inbox, self.options.write)?;
         let preferred = self.options.urls.first() == Some(&link.url);
         self.probe_at = (!preferred).then(|| now.moment.plus(self.options.return_after));

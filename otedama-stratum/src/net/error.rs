@@ -15,7 +15,7 @@ pub enum UrlError {
     #[error("{0:?} is not stratum+tcp://host:port")]
     Malformed(String),
     /// A scheme that this build does not speak.
-    #[error("{0}:// is not supported, only stratum+tcp://")]
+    #[error("{0}:// is not supported, only stratum+tcp:// and, with the feature noise, stratum2+tcp://")]
     Unsupported(String),
     /// What stands behind host and port is no key of an authority.
     #[error("{0:?} is no key of a pool's authority")]

@@ -108,7 +108,8 @@ impl Layer {
     }
 }
 
-#[cfg(all(test, feature = "noise"))]
+#[cfg(test)]
+#[cfg(feature = "noise")]
 mod tests {
     use core::time::Duration;
     use std::format;

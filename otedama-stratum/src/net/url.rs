@@ -46,7 +46,8 @@ impl Url {
 
     /// Whether this build can mine there.
     pub(super) fn supported(&self) -> Result<(), UrlError> {
-        if self.v2 { Err(UrlError::Unsupported(V2.into())) } else { Ok(()) }
+        let secured = cfg!(feature = "noise");
+        if self.v2 && !secured { Err(UrlError::Unsupported(V2.into())) } else { Ok(()) }
     }
 
     /// Where a server's wish to reconnect leads to, if it may be followed: the same host, or one of the same domain.

@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use otedama_core::UnixTime;
 use secp256k1::ellswift::{ElligatorSwift, ElligatorSwiftParty};
 use secp256k1::{All, PublicKey, Secp256k1, SecretKey};
+use zeroize::Zeroizing;
 
 use super::certificate::{Certificate, Identity};
 use super::cipher::TAG;
@@ -77,7 +78,8 @@ impl<const N: usize> Gathered<N> {
 #[derive(Debug)]
 pub struct Responder {
     identity: Arc<Identity>,
-    seed: zeroize::Zeroizing<[u8; 32]>,
+    /// Gone once it has served: two transports with the same keys would give both away.
+    seed: Option<Zeroizing<[u8; 32]>>,
     hello: Gathered<KEY>,
 }
 
@@ -85,14 +87,14 @@ impl Responder {
     /// Waits for a client. The seed gives the key of this one connection: random, secret, and used once.
     #[must_use]
     pub fn new(identity: Arc<Identity>, seed: [u8; 32]) -> Self {
-        Self { identity, seed: seed.into(), hello: Gathered::new() }
+        Self { identity, seed: Some(Zeroizing::new(seed)), hello: Gathered::new() }
     }
 
     /// Takes the client's bytes off the front of `input`, as many as belong to the handshake. Once they are all there,
     /// appends the answer to `out` and gives the transport, and is of no use any more.
     ///
     /// # Errors
-    /// None that a peer can cause; [`NoiseError::Exhausted`] stands for a cipher that does not work.
+    /// None that a peer can cause; [`NoiseError::Exhausted`] once the transport was given.
     pub fn handle_input(
         &mut self,
         input: &mut &[u8],
@@ -101,9 +103,10 @@ impl Responder {
         if !self.hello.take(input) {
             return Ok(None);
         }
+        let seed = self.seed.take().ok_or(NoiseError::Exhausted)?;
         let identity = &*self.identity;
         let theirs = ElligatorSwift::from_array(self.hello.bytes);
-        let own = Ephemeral::new(identity.curve(), &self.seed);
+        let own = Ephemeral::new(identity.curve(), &seed);
         let party = ElligatorSwiftParty::B;
         let mut state = Symmetric::new();
         state.mix_hash(&self.hello.bytes);
@@ -124,7 +127,9 @@ impl Responder {
 #[derive(Debug)]
 pub struct Initiator {
     authority: Option<AuthorityKey>,
-    own: Ephemeral,
+    hello: [u8; KEY],
+    /// Gone once it has served.
+    own: Option<Ephemeral>,
     answer: Gathered<ANSWER>,
 }
 
@@ -138,20 +143,22 @@ impl Initiator {
     pub fn new(authority: Option<AuthorityKey>, seed: &[u8; 32]) -> Self {
         let mut curve = Secp256k1::new();
         curve.seeded_randomize(&derived(seed, "blinding", 0));
-        Self { authority, own: Ephemeral::new(&curve, seed), answer: Gathered::new() }
+        let own = Ephemeral::new(&curve, seed);
+        Self { authority, hello: own.encoded.to_array(), own: Some(own), answer: Gathered::new() }
     }
 
     /// The bytes that open the handshake.
     #[must_use]
-    pub fn hello(&self) -> [u8; KEY] {
-        self.own.encoded.to_array()
+    pub const fn hello(&self) -> [u8; KEY] {
+        self.hello
     }
 
     /// Takes the server's bytes off the front of `input`, as many as belong to the handshake. Once they are all there,
     /// verifies the server and gives the transport, and is of no use any more. Clocks may differ by ten seconds.
     ///
     /// # Errors
-    /// [`NoiseError`] if the answer is not sealed for this client, or the certificate does not hold.
+    /// [`NoiseError`] if the answer is not sealed for this client, or the certificate does not hold;
+    /// [`NoiseError::Exhausted`] after that, or once the transport was given.
     pub fn handle_input(
         &mut self,
         input: &mut &[u8],
@@ -160,12 +167,12 @@ impl Initiator {
         if !self.answer.take(input) {
             return Ok(None);
         }
-        let own = &self.own;
+        let own = self.own.take().ok_or(NoiseError::Exhausted)?;
         let (encoded, sealed) = self.answer.bytes.split_at_mut(KEY);
         let (key, certificate) = sealed.split_at_mut(STATIC_END - KEY);
         let party = ElligatorSwiftParty::A;
         let mut state = Symmetric::new();
-        state.mix_hash(&own.encoded.to_array());
+        state.mix_hash(&self.hello);
         state.mix_hash(&[]);
         state.mix_hash(encoded);
         state.mix_shared(own.encoded, encoded_key(encoded)?, own.secret, party)?;

@@ -28,6 +28,7 @@
 
 pub(crate) mod client;
 mod code;
+pub mod distribution;
 mod error;
 mod frame;
 mod inbox;
@@ -43,6 +44,7 @@ mod types;
 mod wire;
 
 pub use code::Code;
+pub use distribution::{TemplateClient, TemplateServer};
 pub use error::{DecodeError, EncodeError, Fault, FrameError, TooLong};
 pub use frame::{Frame, Header};
 pub use message::{Encode, Message, Payload, common, declaration, extension, mining, template};

@@ -58,7 +58,7 @@ impl<'a> Wire<'a> for U24 {
 
     #[inline]
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put(&self.to_le_bytes())
+        writer.array(&self.to_le_bytes())
     }
 }
 
@@ -84,7 +84,7 @@ impl<'a> Wire<'a> for U256 {
 
     #[inline]
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put(&self.0)
+        writer.array(&self.0)
     }
 }
 

@@ -126,14 +126,28 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Appends an array. The same as [`put`](Self::put), but the compiler sees how long it is.
+    ///
+    /// # Errors
+    /// [`EncodeError::NoRoom`] if it does not fit; then nothing is written, now or later.
+    #[inline]
+    pub fn array<const N: usize>(&mut self, bytes: &[u8; N]) -> Result<(), EncodeError> {
+        let room = core::mem::take(&mut self.room);
+        let error = EncodeError::NoRoom { needed: N, room: room.len() };
+        let (place, rest) = room.split_first_chunk_mut().ok_or(error)?;
+        *place = *bytes;
+        self.room = rest;
+        Ok(())
+    }
+
     /// Appends a length or count, in the bytes that suffice for `max`.
     #[inline]
     pub(super) fn length(&mut self, len: usize, max: usize) -> Result<(), EncodeError> {
         let bytes = len.to_le_bytes();
         match width(max) {
-            1 => self.put(&[bytes[0]]),
-            2 => self.put(&[bytes[0], bytes[1]]),
-            _ => self.put(&[bytes[0], bytes[1], bytes[2]]),
+            1 => self.array(&[bytes[0]]),
+            2 => self.array(&[bytes[0], bytes[1]]),
+            _ => self.array(&[bytes[0], bytes[1], bytes[2]]),
         }
     }
 }
@@ -165,7 +179,7 @@ macro_rules! numbers {
 
             #[inline]
             fn write(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-                writer.put(&self.to_le_bytes())
+                writer.array(&self.to_le_bytes())
             }
         }
     )*};
@@ -189,7 +203,7 @@ impl<'a> Wire<'a> for bool {
 
     #[inline]
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put(&[u8::from(*self)])
+        writer.array(&[u8::from(*self)])
     }
 }
 
@@ -209,7 +223,7 @@ impl<'a, const N: usize> Wire<'a> for [u8; N] {
 
     #[inline]
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put(self)
+        writer.array(self)
     }
 }
 
@@ -234,8 +248,8 @@ impl<'a, T: Wire<'a>> Wire<'a> for Option<T> {
     #[inline]
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         match self {
-            None => writer.put(&[0]),
-            Some(value) => writer.put(&[1]).and_then(|()| value.write(writer)),
+            None => writer.array(&[0]),
+            Some(value) => writer.array(&[1]).and_then(|()| value.write(writer)),
         }
     }
 }

@@ -125,7 +125,7 @@ fn what_is_not_known_or_not_for_a_miner_is_dropped() {
 
 #[test]
 fn malformed_messages_are_overlooked_for_a_while() {
-    let (mut wire, _) = Wire::mining(|config| config.limits.malformed_lines = 3);
+    let (mut wire, _) = Wire::mining(|config| config.limits.malformed_messages = 3);
     let cut = Frame { extension: 0, channel: true, kind: 0x21, payload: &[1, 0, 0] };
     for _ in 0..3 {
         wire.hear(&cut);

@@ -25,7 +25,7 @@ fn the_greeting_is_what_pools_expect() {
     let sent = wire.sent();
     let Message::SetupConnection(setup) = message(&sent) else { panic!() };
     assert_eq!((setup.protocol, setup.min_version, setup.max_version), (common::Protocol::MINING, 2, 2));
-    assert_eq!(setup.flags, common::REQUIRES_VERSION_ROLLING);
+    assert_eq!(setup.flags, 0, "a miner that can roll does not require it");
     assert_eq!((setup.endpoint_host, setup.endpoint_port), (text("pool.example"), 34254));
     assert_eq!((setup.vendor, setup.firmware), (text("test"), text("1.2")));
     assert_eq!((setup.hardware_version, setup.device_id), (Str0_255::EMPTY, Str0_255::EMPTY));

@@ -91,7 +91,7 @@ impl RawTransaction {
             txid: self.txid,
             wtxid: self.hash,
             data: bytes(&self.data)?,
-            fee: Amount::from_atomic(self.fee.into()),
+            fee: Some(Amount::from_atomic(self.fee.into())),
             sigops: self.sigops,
             weight: self.weight,
         })

@@ -185,7 +185,7 @@ impl Devnet {
         let tip = state.chain.tip();
         let earliest = state.chain.median_time(tip).saturating_add(1);
         let transactions = state.offered();
-        let fees = transactions.iter().map(|transaction| transaction.fee);
+        let fees = transactions.iter().filter_map(|transaction| transaction.fee);
         let value = Amount::checked_sum(fees.chain([state.chain.subsidy()])).unwrap_or(Amount::ZERO);
         let time = self.now().max(earliest);
         let ids = transactions.iter().map(|transaction| transaction.wtxid);
@@ -281,7 +281,7 @@ impl State {
     }
 
     fn give(&mut self, transaction: TemplateTransaction) {
-        self.chain.learn(transaction.txid, transaction.fee);
+        self.chain.learn(transaction.txid, transaction.fee.unwrap_or(Amount::ZERO));
         self.waiting.push(transaction);
         self.given += 1;
     }

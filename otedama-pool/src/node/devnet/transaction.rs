@@ -36,7 +36,7 @@ pub(super) fn read_transaction(data: &[u8], fee: Amount) -> Result<TemplateTrans
         txid: read.txid,
         wtxid: read.wtxid,
         data: data.into(),
-        fee,
+        fee: Some(fee),
         sigops: u64::try_from(4 * read.sigops()).unwrap_or(u64::MAX),
         weight: u64::try_from(read.weight()).unwrap_or(u64::MAX),
     })

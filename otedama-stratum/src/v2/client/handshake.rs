@@ -33,14 +33,14 @@ impl Client {
             let message = "a user name has at most 255 bytes".into();
             return self.fail(SessionError::LoginRefused(Rejection { code: None, message }));
         }
-        let flags = if config.version_mask == 0 { 0 } else { common::REQUIRES_VERSION_ROLLING };
         let (vendor, firmware) = config.agent.split_once('/').unwrap_or((&config.agent, ""));
         let (host, port) = config.endpoint.as_ref().map_or(("", 0), |(host, port)| (host.as_str(), *port));
         let message = SetupConnection {
             protocol: Protocol::MINING,
             min_version: common::VERSION,
             max_version: common::VERSION,
-            flags,
+            // It takes jobs of both kinds, and where it may not roll the version it does without: it requires nothing.
+            flags: 0,
             endpoint_host: Str0_255::truncated(host),
             endpoint_port: port,
             vendor: Str0_255::truncated(vendor),

@@ -24,7 +24,7 @@ impl Client {
             }
             Err(_) => {
                 self.malformed += 1;
-                let limit = self.config.limits.malformed_lines;
+                let limit = self.config.limits.malformed_messages;
                 if self.malformed > limit {
                     self.fail(SessionError::MalformedMessages { limit });
                 }

@@ -24,7 +24,8 @@ macro_rules! message {
             const KIND: u8 = $kind;
             const CHANNEL: bool = message!(@bit $($channel)?);
 
-            #[inline]
+            // Within `Message::parse` it then writes into the place of the result; a call would copy it twice.
+            #[inline(always)]
             fn decode(payload: &$wire [u8]) -> Result<(Self, $crate::v2::Tlvs<$wire>), $crate::v2::DecodeError> {
                 let mut reader = $crate::v2::Reader::new(payload);
                 let at = |field| move |fault| $crate::v2::DecodeError { message: stringify!($name), field, fault };

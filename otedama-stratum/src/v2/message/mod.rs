@@ -42,7 +42,7 @@ pub trait Encode {
         let (needed, room) = (self.encoded_len(), out.len());
         let out = out.get_mut(..needed).ok_or(EncodeError::NoRoom { needed, room })?;
         let mut writer = Writer::new(out);
-        writer.put(&header.encode())?;
+        writer.array(&header.encode())?;
         self.write_payload(&mut writer)?;
         match writer.room() {
             0 => Ok(needed),

@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use otedama_core::{JobId, Target, WorkerId};
+use otedama_core::{CompactTarget, Hash256, JobId, Target, WorkerId};
 
 use crate::event::ChannelKind;
 use crate::limits::MAX_VERSIONS;
@@ -18,8 +18,8 @@ pub(super) struct Channel {
     pub(super) prefix_len: usize,
     /// Whether it is in the group.
     pub(super) grouped: bool,
-    /// Whether it has a job.
-    pub(super) begun: bool,
+    /// What its jobs build on; none before the first.
+    tip: Option<Tip>,
     target: Target,
     /// Of a share of that target, in expected hashes.
     weight: u128,
@@ -27,6 +27,9 @@ pub(super) struct Channel {
     /// What is left of the difficulties of its shares below 1, in expected hashes; below 2^32.
     pub(super) remainder: u128,
 }
+
+/// What `SetNewPrevHash` tells and all jobs until the next one share: the block to build on, and nBits.
+pub(super) type Tip = (Hash256, CompactTarget);
 
 /// What must be known about a job when its shares come.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +55,7 @@ impl Channel {
             worker,
             prefix_len,
             grouped: false,
-            begun: false,
+            tip: None,
             target,
             weight: target.weight().get(),
             given: VecDeque::new(),
@@ -69,13 +72,18 @@ impl Channel {
         new
     }
 
+    /// Whether its client knows this tip, so that a job on it can start at once.
+    pub(super) fn is_on(&self, tip: Tip) -> bool {
+        self.tip == Some(tip)
+    }
+
     /// Notes a job of the current target.
-    pub(super) fn give(&mut self, id: JobId, version: u32, mask: u32) {
+    pub(super) fn give(&mut self, id: JobId, tip: Tip, version: u32, mask: u32) {
         if self.given.len() >= MAX_VERSIONS {
             self.given.pop_front();
         }
         self.given.push_back(Given { id, version, mask, weight: self.weight });
-        self.begun = true;
+        self.tip = Some(tip);
     }
 
     /// The job with this number, if it is not too old.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use otedama_core::coinbase::merkle_root;
 use otedama_core::{BitcoinSource, Extranonce, Hash256};
 
+use super::channels::Tip;
 use crate::error::EncodeError;
 use crate::v2::{B0_64K, Seq0_255, U256, Wire, Writer};
 
@@ -24,21 +25,26 @@ impl Form {
         Ok(Self { source: source.clone(), tail })
     }
 
-    pub(crate) const fn source(&self) -> &BitcoinSource {
+    pub(super) const fn source(&self) -> &BitcoinSource {
         &self.source
     }
 
+    /// What it builds on.
+    pub(super) const fn tip(&self) -> Tip {
+        (self.source.previous, self.source.nbits)
+    }
+
     /// The end of an extended job, from the merkle path on: no copy.
-    pub(crate) fn tail(&self) -> Bytes {
+    pub(super) fn tail(&self) -> Bytes {
         self.tail.clone()
     }
 
-    pub(crate) const fn tail_len(&self) -> usize {
+    pub(super) const fn tail_len(&self) -> usize {
         self.tail.len()
     }
 
     /// The merkle root of a standard job, whose extranonce is given.
-    pub(crate) fn merkle_root(&self, extranonce: &Extranonce) -> Hash256 {
+    pub(super) fn merkle_root(&self, extranonce: &Extranonce) -> Hash256 {
         let leaf = self.source.coinbase.txid(extranonce, &Extranonce::EMPTY);
         merkle_root(leaf, &self.source.merkle_path)
     }

@@ -14,7 +14,7 @@ impl Server {
     pub(crate) fn send_job(&mut self, encoded: &EncodedJob, terms: &Terms) {
         let (form, id) = (encoded.v2(), terms.channel.0);
         let Some(channel) = self.channels.get(id) else { return };
-        let (kind, starts) = (channel.kind, channel.begun && !encoded.is_clean());
+        let (kind, starts) = (channel.kind, channel.is_on(form.tip()) && !encoded.is_clean());
         self.note(form, terms);
         match kind {
             ChannelKind::Standard => self.send(&NewMiningJob {
@@ -74,7 +74,8 @@ impl Server {
         if self.channels.members() < 2 || !all.is_sorted_by(|one, other| one.channel < other.channel) {
             return None;
         }
-        let (mut members, mut begun, mut first) = (0, 0, None);
+        let tip = encoded.v2().tip();
+        let (mut members, mut ready, mut first) = (0, 0, None);
         for terms in all {
             let Some(channel) = self.channels.get(terms.channel.0).filter(|channel| channel.grouped) else {
                 continue;
@@ -84,10 +85,10 @@ impl Server {
                 return None;
             }
             members += 1;
-            begun += usize::from(channel.begun);
+            ready += usize::from(channel.is_on(tip));
         }
-        let starts = begun == members && !encoded.is_clean();
-        let mixed = begun != 0 && begun != members && !encoded.is_clean();
+        let starts = ready == members && !encoded.is_clean();
+        let mixed = ready != 0 && ready != members && !encoded.is_clean();
         let terms = first.filter(|_| members == self.channels.members() && !mixed)?;
         Some(Group { terms, starts })
     }
@@ -97,7 +98,7 @@ impl Server {
         let Some(channel) = self.channels.get(terms.channel.0) else { return };
         let (channel_id, target) = (channel.id, terms.share_target);
         let new = channel.retarget(target);
-        channel.give(terms.id, form.source().version, terms.version_mask);
+        channel.give(terms.id, form.tip(), form.source().version, terms.version_mask);
         if new {
             self.send(&SetTarget { channel_id, maximum_target: target.into() });
         }
