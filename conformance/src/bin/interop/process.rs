@@ -52,9 +52,9 @@ impl Process {
         &self.name
     }
 
-    /// All lines until now, in the order in which they were read.
-    pub(crate) fn lines(&self) -> Vec<Line> {
-        locked(&self.lines).clone()
+    /// The lines from this one on until now, in the order in which they were read.
+    pub(crate) fn lines_from(&self, first: usize) -> Vec<Line> {
+        locked(&self.lines).get(first..).unwrap_or_default().to_vec()
     }
 
     /// The last lines.

@@ -43,9 +43,19 @@ pub(crate) struct Actor(usize);
 #[derive(Debug)]
 pub(crate) struct Stage {
     name: &'static str,
-    processes: Vec<(Process, Reading)>,
+    cast: Vec<Role>,
+    /// What was said so far, in order of time.
+    events: Vec<Event>,
     folder: TempDir,
     begin: Instant,
+}
+
+#[derive(Debug)]
+struct Role {
+    process: Process,
+    reading: Reading,
+    /// Lines that are read.
+    read: usize,
 }
 
 /// What was seen, and the time that counts of it.
@@ -58,7 +68,7 @@ pub(crate) struct Seen {
 impl Stage {
     pub(crate) fn new(name: &'static str) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix(&format!("otedama-interop-{name}-")).tempdir()?;
-        Ok(Self { name, processes: Vec::new(), folder, begin: Instant::now() })
+        Ok(Self { name, cast: Vec::new(), events: Vec::new(), folder, begin: Instant::now() })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -68,8 +78,8 @@ impl Stage {
     /// Starts a process in the folder.
     pub(crate) fn start(&mut self, name: &str, command: &mut Command, reading: Reading) -> io::Result<Actor> {
         let process = Process::start(name, command.current_dir(self.folder.path()), self.folder.path())?;
-        self.processes.push((process, reading));
-        Ok(Actor(self.processes.len() - 1))
+        self.cast.push(Role { process, reading, read: 0 });
+        Ok(Actor(self.cast.len() - 1))
     }
 
     /// Waits for a line of a process with this in it, and gives what follows.
@@ -87,8 +97,8 @@ impl Stage {
     }
 
     fn process(&mut self, Actor(at): Actor) -> Result<&mut Process, Failure> {
-        let process = self.processes.get_mut(at).map(|(process, _)| process);
-        process.ok_or_else(|| "there is no such process".into())
+        let role = self.cast.get_mut(at).ok_or("there is no such process")?;
+        Ok(&mut role.process)
     }
 
     /// Waits for the first share, and then as long as shares are to be accepted.
@@ -96,15 +106,16 @@ impl Stage {
         let mut reported = Instant::now();
         loop {
             thread::sleep(LOOK);
-            let (events, now) = (self.events(), self.begin.elapsed());
-            let first = events.iter().find(|event| event.what == What::Accepted).map(|event| event.at);
+            self.read();
+            let now = self.begin.elapsed();
+            let first = self.events.iter().find(|event| event.what == What::Accepted).map(|event| event.at);
             let span = first.unwrap_or(now)..now;
-            let tally = Tally::new(&events, &span);
+            let tally = Tally::new(&self.events, &span);
             if reported.elapsed() >= PROGRESS {
                 eprintln!("{}: {tally}", self.name);
                 reported = Instant::now();
             }
-            for (process, _) in &mut self.processes {
+            for Role { process, .. } in &mut self.cast {
                 if let Some(status) = process.ended() {
                     return Err(format!("{} ended by itself: {status}", process.name()).into());
                 }
@@ -114,33 +125,29 @@ impl Stage {
             }
             let length = span.end.saturating_sub(span.start);
             if length >= TIME && (tally.tips >= TIPS || length >= TIME + LONGER) {
-                return Ok(Seen { events, span });
+                return Ok(Seen { events: self.events.clone(), span });
             }
         }
     }
 
-    /// What all logs say, in order of time.
-    fn events(&self) -> Vec<Event> {
-        let mut events: Vec<_> = self
-            .processes
-            .iter()
-            .flat_map(|(process, reading)| {
-                process.lines().into_iter().filter_map(|line| {
-                    let at = line.at.saturating_duration_since(self.begin);
-                    reading(&line.text).map(|what| Event { at, what })
-                })
-            })
-            .collect();
-        events.sort_by_key(|event| event.at);
-        events
+    /// Reads what is new in all logs.
+    fn read(&mut self) {
+        for Role { process, reading, read } in &mut self.cast {
+            for line in process.lines_from(*read) {
+                *read += 1;
+                let at = line.at.saturating_duration_since(self.begin);
+                self.events.extend(reading(&line.text).map(|what| Event { at, what }));
+            }
+        }
+        self.events.sort_by_key(|event| event.at);
     }
 
     /// After a failure: shows how all logs end, and keeps them.
     pub(crate) fn tell(self) {
-        for (process, _) in &self.processes {
+        for Role { process, .. } in &self.cast {
             eprintln!("---- {} ends with\n{}", process.name(), process.tail(TAIL));
         }
-        drop(self.processes);
+        drop(self.cast);
         eprintln!("---- all of it is in {}", self.folder.keep().display());
     }
 }
