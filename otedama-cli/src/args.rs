@@ -36,6 +36,7 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 time-out, 130 interrup
 Examples:
   otedama demo --blocks 3 --timeout 120
   otedama serve --config pool.yaml
+  otedama template-provider --config pool.yaml --listen 0.0.0.0:8442
   otedama ledger verify --config pool.yaml
   otedama ledger export --config pool.yaml --what balances --format json
   otedama backup pool.backup --config pool.yaml
@@ -76,6 +77,9 @@ pub(crate) enum Command {
     /// Run the pools of a configuration
     #[cfg(all(feature = "server", feature = "sqlite"))]
     Serve(ServeArgs),
+    /// Give the templates of our nodes to the pools of others, over Stratum V2
+    #[cfg(all(feature = "server", feature = "sqlite"))]
+    TemplateProvider(TemplateProviderArgs),
     /// Verify and export the books
     #[cfg(feature = "sqlite")]
     #[command(subcommand)]
@@ -136,6 +140,18 @@ pub(crate) struct ServeArgs {
     /// The configuration, or - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) config: String,
+}
+
+/// Whose templates to give, and where.
+#[cfg(all(feature = "server", feature = "sqlite"))]
+#[derive(Debug, Args)]
+pub(crate) struct TemplateProviderArgs {
+    /// The configuration of a pool or a provider, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: String,
+    /// Where to listen, IP:PORT, over the configuration; can be given several times
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Vec<std::net::SocketAddr>,
 }
 
 /// Where to mine, as whom, with what and how long.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use otedama_stratum::noise::AuthoritySecret;
 
-use crate::config::PoolConfig;
+use crate::config::{AuthorityText, PoolConfig, ProviderConfig};
 use crate::failure::Failure;
 
 /// Bytes that a key's file may have; a key has about 51.
@@ -14,11 +14,22 @@ const MAX_FILE: u64 = 1024;
 
 /// The secret key of a pool's authority. If none is configured and there is no file with one, it is made and kept.
 pub(crate) fn of(config: &PoolConfig) -> Result<AuthoritySecret, Failure> {
-    match &config.authority {
-        Some(secret) => secret.reveal().parse().map_err(|error| {
-            Failure::Failed(format!("pool {}: stratum.authority_secret: {error}", config.name))
-        }),
-        None => kept(&file_of(&config.store)),
+    secret(&config.name, config.authority.as_ref(), &config.store)
+}
+
+/// The same for a provider of templates.
+#[cfg(feature = "sqlite")]
+pub(crate) fn of_provider(config: &ProviderConfig) -> Result<AuthoritySecret, Failure> {
+    secret(&config.name, config.authority.as_ref(), &config.store)
+}
+
+fn secret(name: &str, configured: Option<&AuthorityText>, store: &Path) -> Result<AuthoritySecret, Failure> {
+    match configured {
+        Some(secret) => secret
+            .reveal()
+            .parse()
+            .map_err(|error| Failure::Failed(format!("pool {name}: stratum.authority_secret: {error}"))),
+        None => kept(&file_of(store)),
     }
 }
 

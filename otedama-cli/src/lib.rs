@@ -69,6 +69,8 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Demo(args) => cmd::demo::run(&args),
         #[cfg(all(feature = "server", feature = "sqlite"))]
         Command::Serve(args) => cmd::serve::run(&args),
+        #[cfg(all(feature = "server", feature = "sqlite"))]
+        Command::TemplateProvider(args) => cmd::template_provider::run(&args),
         #[cfg(feature = "sqlite")]
         Command::Ledger(LedgerCommand::Verify(args)) => cmd::verify::run(&args),
         #[cfg(feature = "sqlite")]

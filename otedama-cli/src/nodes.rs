@@ -6,9 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use otedama_core::{Algorithm, Amount, CompactTarget, Target, UnixTime, Weight};
 use otedama_hash::Kernel;
-use otedama_pool::node::{Auth, Bitcoind, Devnet, DevnetConfig, Node};
+use otedama_pool::Coin;
+use otedama_pool::node::{
+    Auth, Bitcoind, Devnet, DevnetConfig, Node, TemplateProvider, TemplateProviderConfig,
+};
 
-use crate::config::{Credentials, NodeConfig, PoolConfig};
+use crate::config::{Credentials, NodeConfig};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::measure::measure;
@@ -19,17 +22,23 @@ const SUBSIDY: Amount = Amount::from_atomic(5_000_000_000);
 /// Blocks that one thread should find on a devnet in a minute.
 const BLOCKS_PER_MINUTE: f64 = 12.0;
 
-/// Opens every node of a pool. None is asked anything yet.
-pub(crate) fn open(config: &PoolConfig) -> Result<Vec<Box<dyn Node>>, Failure> {
-    config.nodes.iter().map(|node| open_one(node, config)).collect()
+/// Opens every node of a pool; the chain of a devnet is kept beside the store. None is asked anything yet.
+pub(crate) fn open(nodes: &[NodeConfig], coin: Coin, store: &Path) -> Result<Vec<Box<dyn Node>>, Failure> {
+    nodes.iter().map(|node| open_one(node, coin, store)).collect()
 }
 
-fn open_one(node: &NodeConfig, config: &PoolConfig) -> Result<Box<dyn Node>, Failure> {
+fn open_one(node: &NodeConfig, coin: Coin, store: &Path) -> Result<Box<dyn Node>, Failure> {
     match node {
         NodeConfig::Devnet { nbits, .. } => {
-            let algorithm = config.coin.algorithm;
+            let algorithm = coin.algorithm;
             let nbits = nbits.unwrap_or_else(|| default_nbits(algorithm));
-            Ok(Box::new(devnet(algorithm, nbits, &config.store.with_extension("chain"))?))
+            Ok(Box::new(devnet(algorithm, nbits, &store.with_extension("chain"))?))
+        }
+        NodeConfig::Sv2Template { url, chain } => {
+            let config = TemplateProviderConfig::from_url(url);
+            let config = config.map_err(|error| Failure::Usage(format!("{url}: {error}")))?;
+            let node = TemplateProvider::connect(config.chain(*chain));
+            Ok(Box::new(node.map_err(|error| Failure::Failed(format!("{url}: {error}")))?))
         }
         NodeConfig::Bitcoind { url, credentials } => {
             let node = Bitcoind::new(url, auth(credentials));
@@ -53,6 +62,10 @@ fn devnet(algorithm: Algorithm, nbits: CompactTarget, file: &Path) -> Result<Dev
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         UnixTime::from_secs(since.map_or(0, |since| since.as_secs()))
     });
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| Failure::Failed(format!("cannot make {}: {error}", folder.display())))?;
+    }
     let config = DevnetConfig::new(algorithm, nbits, SUBSIDY, clock).with_file(file);
     Devnet::new(config).map_err(|error| Failure::Failed(format!("devnet {}: {error}", file.display())))
 }

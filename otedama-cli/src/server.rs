@@ -67,7 +67,15 @@ async fn start_with<S: Scheme + 'static>(
     scheme: S,
     journal: Sqlite,
 ) -> Result<Pool, Failure> {
-    let mut nodes = nodes::open(config)?.into_iter();
+    let nodes = nodes::open(&config.nodes, config.coin, &config.store)?;
+    if !nodes.iter().any(|node| node.sees_all_blocks()) {
+        warn!(
+            pool = config.name,
+            "no node of this pool can tell what becomes of its blocks, so they may stay immature for ever; add one of \
+             kind bitcoind"
+        );
+    }
+    let mut nodes = nodes.into_iter();
     let first = nodes.next().ok_or_else(|| Failure::Failed("the pool has no node".into()))?;
     let mut builder = Pool::builder(first, config.address.as_str(), scheme)
         .journal(journal)

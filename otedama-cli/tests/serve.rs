@@ -158,7 +158,7 @@ fn randomx_is_mined_on_a_test_chain() {
 fn stratum_v2_is_mined_with_the_key_that_is_announced() {
     let folder = tempfile::tempdir().unwrap();
     let pool = Process::serve(&config(folder.path(), ""), 2);
-    let url = pool.secured_addresses(2).remove(0);
+    let url = pool.output_with("stratum2 ", 2).remove(0).split_off("stratum2 ".len());
     assert_eq!(url.split('/').nth(2), Some(pool.addresses()[0].as_str()), "{url}");
     let user = format!("{MINER}.rig");
     let foreign = run(&["keys", "generate"]).stdout;

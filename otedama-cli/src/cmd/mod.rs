@@ -22,6 +22,8 @@ pub(crate) mod restore;
 pub(crate) mod scan;
 #[cfg(all(feature = "server", feature = "sqlite"))]
 pub(crate) mod serve;
+#[cfg(all(feature = "server", feature = "sqlite"))]
+pub(crate) mod template_provider;
 #[cfg(feature = "sqlite")]
 pub(crate) mod verify;
 pub(crate) mod version;

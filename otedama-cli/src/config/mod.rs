@@ -23,9 +23,11 @@ use otedama_core::{Algorithm, AlgorithmSet};
 pub(crate) use self::identity::SchemeConfig;
 pub(crate) use self::mine::{Affinity, MAX_THREADS, MineConfig};
 pub(crate) use self::node::{Credentials, NodeConfig};
-pub(crate) use self::pool::{DEFAULT_STORE, PoolConfig};
+pub(crate) use self::pool::{DEFAULT_STORE, PoolConfig, ProviderConfig};
 pub(crate) use self::problem::ConfigError;
+pub(crate) use self::stratum::Secret as AuthorityText;
 
+use self::pool::Found;
 use self::problem::{Fault, Problem};
 use self::read::{Item, Reader};
 use self::yaml::{MAX_BYTES, Node, Place};
@@ -35,6 +37,8 @@ use self::yaml::{MAX_BYTES, Node, Place};
 pub(crate) struct Config {
     /// The pools of one process; none if the configuration is only about mining.
     pub(crate) pools: Vec<PoolConfig>,
+    /// Whose templates can be given to others: those of every pool, and of what is configured to be nothing else.
+    pub(crate) providers: Vec<ProviderConfig>,
     /// The miner.
     pub(crate) mine: MineConfig,
     source: String,
@@ -79,9 +83,14 @@ impl Config {
             ConfigError::new(source, vec![Problem::new(place, "", Fault::Yaml(error))])
         })?;
         env::overlay(&mut root, variables, &mut reader.problems);
-        let (pools, mine) = read_root(&root, part, &mut reader);
+        let (found, mine) = read_root(&root, part, &mut reader);
         if reader.problems.is_empty() {
-            Ok(Self { pools, mine, source: source.to_owned() })
+            let (mut pools, mut providers) = (Vec::new(), Vec::new());
+            for Found { pool, provider } in found {
+                pools.extend(pool);
+                providers.extend(provider);
+            }
+            Ok(Self { pools, providers, mine, source: source.to_owned() })
         } else {
             Err(ConfigError::new(source, reader.problems))
         }
@@ -120,7 +129,7 @@ fn read(path: &str) -> Result<String, Fault> {
     String::from_utf8(bytes).map_err(|_| Fault::NotText)
 }
 
-fn read_root(root: &Node, part: Part, reader: &mut Reader) -> (Vec<PoolConfig>, MineConfig) {
+fn read_root(root: &Node, part: Part, reader: &mut Reader) -> (Vec<Found>, MineConfig) {
     let Some(mut section) = reader.section(&Item::new(root, "")) else {
         return Default::default();
     };
@@ -133,8 +142,8 @@ fn read_root(root: &Node, part: Part, reader: &mut Reader) -> (Vec<PoolConfig>, 
             reader.rule(item, "this belongs to one pool: put it into the list `pools`, or leave that out");
             Vec::new()
         }
-        (Some(list), None) => reader.list(&list).iter().filter_map(|item| pool::read(item, reader)).collect(),
-        (None, Some(_)) => pool::read_section(&mut section, reader).into_iter().collect(),
+        (Some(list), None) => reader.list(&list).iter().map(|item| pool::read(item, reader)).collect(),
+        (None, Some(_)) => vec![pool::read_section(&mut section, reader)],
         (None, None) => Vec::new(),
     };
     section.finish(reader);

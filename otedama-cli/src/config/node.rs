@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use otedama_core::CompactTarget;
 use otedama_core::hex;
+use otedama_pool::Chain;
 
 use super::Secret;
 use super::read::{Item, Reader, Section};
@@ -17,6 +18,13 @@ pub(crate) enum NodeConfig {
         url: String,
         /// How to log in.
         credentials: Credentials,
+    },
+    /// A provider of templates over Stratum V2.
+    Sv2Template {
+        /// `stratum2+tcp://HOST:PORT/KEY`
+        url: String,
+        /// The chain that it follows, which the protocol does not tell.
+        chain: Chain,
     },
     /// The chain inside the process.
     Devnet {
@@ -44,23 +52,26 @@ pub(crate) enum Credentials {
 }
 
 /// Kinds that the configuration knows by name but that are not in this program.
-const ABSENT: [&str; 4] = ["monerod", "ethereum", "ravencoin", "sv2-template"];
+const ABSENT: [&str; 3] = ["monerod", "ethereum", "ravencoin"];
 
 pub(super) fn read(item: &Item<'_>, reader: &mut Reader) -> Option<NodeConfig> {
     let mut section = reader.section(item)?;
-    let kind = section.need("kind", "`bitcoind` or `devnet`", reader)?;
+    let kind = section.need("kind", "`bitcoind`, `sv2-template` or `devnet`", reader)?;
     let node = match reader.text(&kind)? {
         "bitcoind" => bitcoind(&mut section, reader),
+        "sv2-template" => sv2_template(&mut section, reader),
         "devnet" => Some(devnet(&mut section, reader)),
         absent if ABSENT.contains(&absent) => {
             reader.rule(
                 &kind,
-                format!("nodes of kind {absent} are not in this version; use bitcoind or devnet"),
+                format!(
+                    "nodes of kind {absent} are not in this version; use bitcoind, sv2-template or devnet"
+                ),
             );
             return None;
         }
         _ => {
-            reader.rule(&kind, "unknown kind; known: bitcoind (also for Litecoin), devnet");
+            reader.rule(&kind, "unknown kind; known: bitcoind (also for Litecoin), sv2-template, devnet");
             return None;
         }
     };
@@ -87,6 +98,30 @@ fn bitcoind(section: &mut Section<'_>, reader: &mut Reader) -> Option<NodeConfig
         }
     };
     Some(NodeConfig::Bitcoind { url: url?, credentials })
+}
+
+fn sv2_template(section: &mut Section<'_>, reader: &mut Reader) -> Option<NodeConfig> {
+    let hint = "the provider's address, such as \"stratum2+tcp://127.0.0.1:8442/KEY\"";
+    let url = section.need("url", hint, reader).and_then(|item| reader.parsed(&item, provider_url));
+    let chain = section.get("chain").map(|item| reader.parsed(&item, chain));
+    Some(NodeConfig::Sv2Template { url: url?, chain: chain.unwrap_or(Some(Chain::Main))? })
+}
+
+#[cfg(feature = "server")]
+fn provider_url(text: &str) -> Result<String, String> {
+    let read = otedama_pool::node::TemplateProviderConfig::from_url(text);
+    read.map(|_| text.to_owned()).map_err(|error| format!("does not do: {error}"))
+}
+
+#[cfg(not(feature = "server"))]
+fn provider_url(text: &str) -> Result<String, String> {
+    let right = text.starts_with("stratum2+tcp://");
+    if right { Ok(text.to_owned()) } else { Err("is not stratum2+tcp://HOST:PORT/KEY".into()) }
+}
+
+fn chain(text: &str) -> Result<Chain, String> {
+    let names = || Chain::ALL.map(Chain::name).join(", ");
+    Chain::find(text).ok_or_else(|| format!("is no known chain; known: {}", names()))
 }
 
 fn devnet(section: &mut Section<'_>, reader: &mut Reader) -> NodeConfig {

@@ -11,7 +11,7 @@ use otedama_pool::vardiff::VardiffConfig;
 use super::identity::{Identity, SchemeConfig};
 use super::node::{self, NodeConfig};
 use super::read::{Item, Reader, Section};
-use super::stratum::{Secret, Stratum};
+use super::stratum::{Secret, Stratum, read_listeners};
 use super::yaml::Node;
 
 /// A pool as configured; everything in it has been checked as far as that goes without its node.
@@ -45,7 +45,37 @@ pub(crate) struct PoolConfig {
     pub(crate) store: PathBuf,
 }
 
-const FLAT: [&str; 6] = ["coin", "algorithm", "nodes", "pool", "stratum", "store"];
+/// Whose templates are given to other pools, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ProviderConfig {
+    /// The pool's name, or `default`.
+    pub(crate) name: String,
+    /// What the templates are for.
+    pub(crate) coin: Coin,
+    /// At least one.
+    pub(crate) nodes: Vec<NodeConfig>,
+    /// Where clients connect; at least one.
+    pub(crate) listen: Vec<SocketAddr>,
+    /// As for the pool.
+    #[cfg_attr(
+        not(all(feature = "noise", feature = "server")),
+        allow(dead_code, reason = "nothing is signed")
+    )]
+    pub(crate) authority: Option<Secret>,
+    /// Beside it are the keys and the chain of a devnet.
+    pub(crate) store: PathBuf,
+}
+
+/// What stands under one item of `pools`, or at the root.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) pool: Option<PoolConfig>,
+    pub(super) provider: Option<ProviderConfig>,
+}
+
+const FLAT: [&str; 7] = ["coin", "algorithm", "nodes", "pool", "stratum", "store", "template_provider"];
+/// Where templates are given if nothing is said.
+const PROVIDER: ([u8; 4], u16) = ([127, 0, 0, 1], 8442);
 /// The journal of a pool that names none.
 pub(crate) const DEFAULT_STORE: &str = "data/otedama.db";
 
@@ -67,27 +97,42 @@ pub(super) fn flat_keys<'n>(section: &mut Section<'n>) -> Vec<Item<'n>> {
     FLAT.iter().filter_map(|key| section.get(key)).collect()
 }
 
-pub(super) fn read(item: &Item<'_>, reader: &mut Reader) -> Option<PoolConfig> {
-    let mut section = reader.section(item)?;
-    let pool = read_section(&mut section, reader);
+pub(super) fn read(item: &Item<'_>, reader: &mut Reader) -> Found {
+    let Some(mut section) = reader.section(item) else { return Found::default() };
+    let found = read_section(&mut section, reader);
     section.finish(reader);
-    pool
+    found
 }
 
-/// Reads a pool out of a mapping that may hold other keys too.
-pub(super) fn read_section(section: &mut Section<'_>, reader: &mut Reader) -> Option<PoolConfig> {
+/// Reads a pool, or a provider of templates without one, out of a mapping that may hold other keys too.
+pub(super) fn read_section(section: &mut Section<'_>, reader: &mut Reader) -> Found {
     let nodes = read_nodes(section, reader);
     let coin = read_coin(section, &nodes, reader);
-    let identity = section
-        .need("pool", "at least `pool: { address: ... }`", reader)
-        .and_then(|item| Identity::read(&item, coin, reader));
+    let provider = section.get("template_provider");
+    let alone = provider.is_some() && section.get("pool").is_none();
+    let identity = if alone {
+        None
+    } else {
+        let item = section.need("pool", "at least `pool: { address: ... }`", reader);
+        item.and_then(|item| Identity::read(&item, coin, reader))
+    };
     // Which algorithm matters only once there is a coin.
     let algorithm = coin.map_or(Algorithm::SHA256D, |coin| coin.algorithm);
     let stratum = section.get("stratum").and_then(|item| Stratum::read(&item, algorithm, reader));
     let store = section.get("store").and_then(|item| read_store(&item, reader));
-    let (coin, identity, stratum) =
-        (coin?, identity?, stratum.unwrap_or_else(|| Stratum::default(algorithm)));
-    Some(PoolConfig {
+    let listen = provider.map(|item| read_provider(&item, reader));
+    let Some(coin) = coin else { return Found::default() };
+    let stratum = stratum.unwrap_or_else(|| Stratum::default(algorithm));
+    let store = store.unwrap_or_else(|| DEFAULT_STORE.into());
+    let provider = ProviderConfig {
+        name: identity.as_ref().map_or_else(|| "default".into(), |identity| identity.name.clone()),
+        coin,
+        nodes: nodes.clone(),
+        listen: listen.unwrap_or_else(|| vec![SocketAddr::from(PROVIDER)]),
+        authority: stratum.authority.clone(),
+        store: store.clone(),
+    };
+    let pool = identity.map(|identity| PoolConfig {
         name: identity.name,
         coin,
         nodes,
@@ -98,14 +143,24 @@ pub(super) fn read_section(section: &mut Section<'_>, reader: &mut Reader) -> Op
         listen: stratum.listen,
         vardiff: stratum.vardiff,
         authority: stratum.authority,
-        store: store.unwrap_or_else(|| DEFAULT_STORE.into()),
-    })
+        store,
+    });
+    Found { pool, provider: Some(provider) }
+}
+
+/// Where templates are given.
+fn read_provider(item: &Item<'_>, reader: &mut Reader) -> Vec<SocketAddr> {
+    let Some(mut section) = reader.section(item) else { return Vec::new() };
+    let listen = section.get("listen").map(|item| read_listeners(&item, reader));
+    section.finish(reader);
+    listen.unwrap_or_else(|| vec![SocketAddr::from(PROVIDER)])
 }
 
 /// What must not be shared between pools of one process.
-pub(super) fn check_together(pools: &[PoolConfig], root: &Node, reader: &mut Reader) {
+pub(super) fn check_together(found: &[Found], root: &Node, reader: &mut Reader) {
     let (mut names, mut stores, mut listeners) = (HashSet::new(), HashSet::new(), HashSet::new());
-    for (index, pool) in pools.iter().enumerate() {
+    let pools = found.iter().enumerate().filter_map(|(index, found)| Some((index, found.pool.as_ref()?)));
+    for (index, pool) in pools {
         let item = Item::new(root, format!("pools[{index}]"));
         if !names.insert(&pool.name) {
             reader.rule(&item, format!("another pool has the name {} too", pool.name));

@@ -70,10 +70,10 @@ fn secret(_text: &str) -> Result<Secret, String> {
     Err("needs a program that was built with the feature noise".to_owned())
 }
 
-fn read_listeners(item: &Item<'_>, reader: &mut Reader) -> Vec<SocketAddr> {
+pub(super) fn read_listeners(item: &Item<'_>, reader: &mut Reader) -> Vec<SocketAddr> {
     let items = reader.list(item);
     if items.is_empty() && matches!(item.node.value, super::yaml::Value::List(_)) {
-        reader.rule(item, "a pool needs at least one listener");
+        reader.rule(item, "at least one listener is needed");
     }
     let address = |text: &str| {
         text.parse::<SocketAddr>()

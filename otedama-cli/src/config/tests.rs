@@ -147,7 +147,7 @@ fn coins_algorithms_and_nodes_must_fit() {
         ("name: default", "name: My pool", "`My pool` is no name"),
         ("tag: \"/otedama/\"", "tag: \"été\"", "is no tag"),
         ("127.0.0.1:3333", "localhost:3333", "`localhost:3333` is not IP:PORT"),
-        ("[\"127.0.0.1:3333\"]", "[]", "a pool needs at least one listener"),
+        ("[\"127.0.0.1:3333\"]", "[]", "at least one listener is needed"),
         ("start: auto", "start: -1", "`-1` is not a number above 0"),
         ("shares_per_minute: 12", "shares_per_minute: many", "`many` is not a number above 0"),
         ("shares_per_minute: 12", "shares_per_minute: 0.01", "from 0.1 to 600"),
@@ -254,4 +254,25 @@ fn where_and_how_threads_run_is_read() {
         let message = errors(&format!("mine: {{ {wrong} }}"));
         assert!(message.contains(why), "{wrong}: {message}");
     }
+}
+
+#[cfg(feature = "noise")]
+#[test]
+fn providers_of_templates_are_nodes_and_pools_may_be_providers() {
+    let url = "stratum2+tcp://127.0.0.1:8442/9auqWEzQDVyd2oe1JVGFLMLHZtCo2FFqZwtKA5gd9xbuEu7PH72";
+    let node =
+        |more: &str| format!("coin: bitcoin\nnodes: [{{ kind: sv2-template, url: \"{url}\"{more} }}]\n");
+    let pool = "pool: { address: bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4 }\n";
+    let config = load(&format!("{}{pool}", node(""))).unwrap();
+    let expected = |chain| NodeConfig::Sv2Template { url: url.into(), chain };
+    assert_eq!(config.pools[0].nodes, [expected(otedama_pool::Chain::Main)]);
+    assert_eq!(config.providers[0].listen, ["127.0.0.1:8442".parse().unwrap()]);
+    let alone = format!("{}template_provider: {{ listen: ['[::1]:1'] }}\n", node(", chain: signet"));
+    let config = load(&alone).unwrap();
+    assert!(config.pools.is_empty());
+    assert_eq!(config.providers[0].nodes, [expected(otedama_pool::Chain::Signet)]);
+    assert_eq!(config.providers[0].listen, ["[::1]:1".parse().unwrap()]);
+    assert!(errors(&node("")).contains("pool: missing"));
+    assert!(errors(&alone.replace("signet", "moon")).contains("is no known chain"));
+    assert!(errors(&alone.replace("['[::1]:1']", "[]")).contains("at least one listener is needed"));
 }

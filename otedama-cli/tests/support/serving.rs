@@ -98,11 +98,11 @@ impl Process {
         lines.iter().filter_map(|line| line.strip_prefix("listening stratum ")).map(str::to_owned).collect()
     }
 
-    /// The addresses for Stratum V2, with the authority's key, in the same order. Waits for the first `count`.
-    pub fn secured_addresses(&self, count: usize) -> Vec<String> {
-        self.stdout.wait_for("stratum2 ", count);
+    /// Waits until standard output has so many lines with this in them, and gives them.
+    pub fn output_with(&self, part: &str, count: usize) -> Vec<String> {
+        self.stdout.wait_for(part, count);
         let lines = self.stdout.lines.0.lock().unwrap();
-        lines.iter().filter_map(|line| line.strip_prefix("stratum2 ")).map(str::to_owned).collect()
+        lines.iter().filter(|line| line.contains(part)).cloned().collect()
     }
 
     /// Waits until standard error has so many lines with this in them.
