@@ -6,6 +6,7 @@
 #   make bench      criterion benches
 #   make ratios     our kernels over named baselines     (make -s ratios  ONLY="sha256d scrypt")
 #   make figures    speed of what is not a kernel        (make -s figures ONLY="v1-submit journal")
+#   make interop    Stratum V2 programs of others with ours    (make -s interop ONLY="translator standard")
 #   make nightly    the slow part: long fuzzing, all of Miri, many property cases, 100,000 simulations, cargo-deny
 #   make advisories known faults of dependencies; needs to reach github.com
 
@@ -151,6 +152,14 @@ figures:
 	@.ci/setup build >&2
 	@$(CARGO) build --release --quiet -p otedama-cli
 	@$(CARGO) run --release --quiet -p otedama-benches --bin figures -- $(ONLY)
+
+# ---- programs of others ----------------------------------------------------------------------------------------
+
+.PHONY: interop
+interop:
+	@.ci/setup build peers >&2
+	@$(CARGO) build --quiet --locked -p otedama-cli -p otedama-conformance --bins
+	@$(CARGO) run --quiet --locked -p otedama-conformance --bin interop -- $(ONLY)
 
 # ---- the slow part ---------------------------------------------------------------------------------------------
 
