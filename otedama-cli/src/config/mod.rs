@@ -25,6 +25,7 @@ pub(crate) use self::mine::{Affinity, MAX_THREADS, MineConfig};
 pub(crate) use self::node::{Credentials, NodeConfig};
 pub(crate) use self::pool::{DEFAULT_STORE, PoolConfig, ProviderConfig};
 pub(crate) use self::problem::ConfigError;
+#[cfg(all(feature = "noise", feature = "server"))]
 pub(crate) use self::stratum::Secret as AuthorityText;
 
 use self::pool::Found;
