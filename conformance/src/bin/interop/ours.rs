@@ -9,7 +9,7 @@ use otedama_conformance::Failure;
 use otedama_core::{Target, Weight};
 use serde_json::Value;
 
-use crate::stage::{Actor, Reading, Stage, nothing};
+use crate::stage::{Actor, Reading, Stage};
 use crate::verdict::What;
 
 /// The pair of keys that the reference implementation's examples use.
@@ -20,11 +20,12 @@ pub(crate) const AUTHORITY_SECRET: &str = "mkDLTBBRxdBv998612qipDYoTK3YUrqLe8uWw
 pub(crate) const POOL: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 pub(crate) const MINER: &str = "bcrt1qljqxjts7q2x48stgh8yp6cszlv7wqdqt9z799w";
 
-/// Shares of each miner in a minute, here and at the programs of others.
-pub(crate) const SHARES_PER_MINUTE: u32 = 30;
+/// Shares of each miner in a minute, here and at the programs of others. On a busy machine it is several times less: what
+/// a miner announces is what it could do alone.
+pub(crate) const SHARES_PER_MINUTE: u32 = 300;
 
 /// Seconds from block to block if the miners get all of their processors.
-const BLOCK_TIME: u64 = 8;
+const BLOCK_TIME: u64 = 10;
 
 /// The binary `otedama`: the variable OTEDAMA, or beside this program, where cargo puts both.
 fn otedama() -> Result<PathBuf, Failure> {
@@ -158,7 +159,7 @@ fn after(line: &str, part: &str) -> Option<String> {
     Some(rest.get(..end.unwrap_or(rest.len())).unwrap_or(rest).to_owned())
 }
 
-/// Starts our miner with one thread.
+/// Starts our miner with one thread. It measures its hash rate anew, so that it announces what this machine does now.
 pub(crate) fn mine(
     stage: &mut Stage,
     name: &str,
@@ -168,7 +169,8 @@ pub(crate) fn mine(
 ) -> Result<Actor, Failure> {
     let mut command = Command::new(otedama()?);
     command.args(["--log-level", "debug", "mine", "--algorithm", "sha256d", "--threads", "1"]);
-    Ok(stage.start(name, command.args(["--url", url, "--user", user]), reading)?)
+    command.args(["--url", url, "--user", user]).env("XDG_CACHE_HOME", stage.folder().join(name));
+    Ok(stage.start(name, &mut command, reading)?)
 }
 
 /// What our miner says of its shares where nobody else says what was accepted.
@@ -193,6 +195,8 @@ pub(crate) fn read_answers(line: &str) -> Option<What> {
 pub(crate) struct Provider {
     /// `IP:PORT`
     pub(crate) address: String,
+    /// Of its authority.
+    pub(crate) key: String,
 }
 
 impl Provider {
@@ -201,8 +205,14 @@ impl Provider {
         let config = configure(stage.folder(), rate)?;
         let mut command = Command::new(otedama()?);
         command.args(["--log-level", "debug", "template-provider", "--listen", "127.0.0.1:0", "--config"]);
-        let actor = stage.start("provider", command.arg(&config), nothing)?;
-        let address = stage.wait_for(actor, "listening template-provider ")?;
-        Ok(Self { address })
+        let actor = stage.start("provider", command.arg(&config), read_provider)?;
+        let url = stage.wait_for(actor, "template-provider stratum2+tcp://")?;
+        let (address, key) = url.split_once('/').ok_or("the provider has no key")?;
+        Ok(Self { address: address.to_owned(), key: key.to_owned() })
     }
+}
+
+fn read_provider(line: &str) -> Option<What> {
+    let (_, why) = line.split_once("what a client has found is no block: ")?;
+    Some(What::Rejected(format!("as a block: {why}")))
 }

@@ -129,11 +129,11 @@ fn read_device(line: &str) -> Option<What> {
 /// Our miner on a program of others that takes templates from ours.
 fn on_provider(
     stage: &mut Stage,
-    start: fn(&mut Stage, &str) -> Result<String, Failure>,
+    start: fn(&mut Stage, &Provider) -> Result<String, Failure>,
 ) -> Result<Outcome, Failure> {
     let rate = ours::hash_rate()?;
     let provider = Provider::start(stage, rate)?;
-    let url = start(stage, &provider.address)?;
+    let url = start(stage, &provider)?;
     ours::mine(stage, "miner", &url, &format!("{MINER}.miner"), ours::read_miner)?;
     let seen = stage.watch()?;
     Ok(Outcome::new(&seen, BTreeSet::new()))

@@ -7,7 +7,7 @@ use std::{env, fs, io};
 
 use otedama_conformance::Failure;
 
-use crate::ours::{AUTHORITY, AUTHORITY_SECRET, MINER, POOL, SHARES_PER_MINUTE};
+use crate::ours::{AUTHORITY, AUTHORITY_SECRET, MINER, POOL, Provider, SHARES_PER_MINUTE};
 use crate::stage::{Actor, Reading, Stage, nothing};
 use crate::verdict::What;
 
@@ -73,7 +73,7 @@ pub(crate) fn translator(
 }
 
 /// Starts the pool of others on a template provider. Gives its URL.
-pub(crate) fn pool(stage: &mut Stage, provider: &str) -> Result<String, Failure> {
+pub(crate) fn pool(stage: &mut Stage, provider: &Provider) -> Result<String, Failure> {
     let port = free_port()?;
     let config = format!(
         "authority_public_key = \"{AUTHORITY}\"\n\
@@ -86,8 +86,9 @@ pub(crate) fn pool(stage: &mut Stage, provider: &str) -> Result<String, Failure>
          shares_per_minute = {SHARES_PER_MINUTE}.0\n\
          share_batch_size = 1\n\
          [template_provider_type.Sv2Tp]\n\
-         address = \"{provider}\"\n\
-         public_key = \"{AUTHORITY}\"\n"
+         address = \"{}\"\n\
+         public_key = \"{}\"\n",
+        provider.address, provider.key
     );
     let actor = start(stage, "pool_sv2", &config, read_tips)?;
     stage.wait_for(actor, "Starting downstream server at ")?;
@@ -95,7 +96,7 @@ pub(crate) fn pool(stage: &mut Stage, provider: &str) -> Result<String, Failure>
 }
 
 /// Starts the client of job declaration, which mines alone on a template provider. Gives its URL for miners.
-pub(crate) fn jd_client(stage: &mut Stage, provider: &str) -> Result<String, Failure> {
+pub(crate) fn jd_client(stage: &mut Stage, provider: &Provider) -> Result<String, Failure> {
     let port = free_port()?;
     let config = format!(
         "listening_address = \"127.0.0.1:{port}\"\n\
@@ -111,8 +112,9 @@ pub(crate) fn jd_client(stage: &mut Stage, provider: &str) -> Result<String, Fai
          coinbase_reward_script = \"addr({POOL})\"\n\
          upstreams = []\n\
          [template_provider_type.Sv2Tp]\n\
-         address = \"{provider}\"\n\
-         public_key = \"{AUTHORITY}\"\n"
+         address = \"{}\"\n\
+         public_key = \"{}\"\n",
+        provider.address, provider.key
     );
     let actor = start(stage, "jd_client_sv2", &config, read_tips)?;
     stage.wait_for(actor, "Starting downstream server at ")?;
