@@ -73,7 +73,7 @@ fn own_scheme_splits_to_the_last_unit() {
 #[test]
 fn frame_inspector_shows_what_frames_say() {
     let share = "00801b26000002000000070000000100000078563412\
-                 00f153650000002004010203040200010400726967310080210100000003001e00000000";
+                 00f153650000002004010203040200010400726967310080210100000003001e000000";
     let output = output(env!("CARGO_BIN_EXE_frame_inspector"), &[share]);
     let lines: Vec<_> = output.lines().collect();
     let [share, target, unknown] = lines[..] else { panic!("{output}") };
