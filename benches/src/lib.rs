@@ -19,5 +19,6 @@ pub mod program;
 pub mod randomx;
 pub mod restart;
 pub mod results;
+pub mod shares;
 pub mod submit;
 pub mod sv2;

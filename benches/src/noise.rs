@@ -132,7 +132,7 @@ fn sequence(frame: &[u8]) -> Option<u32> {
     (written(sequence) == *black_box(frame)).then_some(sequence)
 }
 
-fn our_pair() -> Result<(Transport, Transport), Failure> {
+pub(crate) fn our_pair() -> Result<(Transport, Transport), Failure> {
     let authority = AuthoritySecret::from_bytes(&SECRET)?;
     let mut initiator = Initiator::new(Some(authority.public()), &[3; 32]);
     let mut out = BytesMut::new();
@@ -142,7 +142,7 @@ fn our_pair() -> Result<(Transport, Transport), Failure> {
     miner.zip(pool).ok_or_else(|| "the handshake is not done".into())
 }
 
-fn their_pair() -> Result<(TransportEncryptState, TransportDecryptState), Failure> {
+pub(crate) fn their_pair() -> Result<(TransportEncryptState, TransportDecryptState), Failure> {
     let public = AuthoritySecret::from_bytes(&SECRET)?.public().to_bytes();
     let responder = noise_sv2::Responder::from_authority_kp(&public, &SECRET, DAY);
     let initiator = noise_sv2::Initiator::from_raw_k(public);
@@ -178,7 +178,7 @@ fn their_share(
 }
 
 /// The frame of these bytes, read as a connection would give them.
-fn their_frame(
+pub(crate) fn their_frame(
     decoder: &mut NoiseDecoder,
     mut state: TransportDecryptState,
     mut sealed: &[u8],

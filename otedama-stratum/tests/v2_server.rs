@@ -468,3 +468,30 @@ fn versions_are_rolled_only_where_all_bits_are_free() {
     fixed.say(&SubmitSharesExtended { job_id: 4, version: 0x2001, ..extended_share(2, 1) });
     assert_eq!(fixed.submitted().1.version_bits, None, "nobody knows the version of an unknown job");
 }
+
+/// Once its buffers have their size, a session needs no memory for a share, its answer and their way through.
+#[test]
+fn a_share_costs_no_allocation() {
+    let mut wire = Wire::with(0, &[&open_extended]);
+    wire.session.send_job(&encoded(true), &terms(2, 1, false));
+    wire.sent();
+    let frames = [(); 8].map(|()| frame(&extended_share(2, 1))).concat();
+    let mut exchange = |times: u32| {
+        for _ in 0..times {
+            let (whole, cut) = frames.split_at(frames.len() - 3);
+            wire.session.handle_input(whole, wire.now).unwrap();
+            wire.session.handle_input(cut, wire.now).unwrap();
+            while let Some(ServerEvent::Submit { ticket, share }) = wire.session.poll_event() {
+                let verdict = if share.nonce == 1 { Ok(()) } else { Err(Reject::Duplicate) };
+                wire.session.answer(ticket, verdict);
+            }
+            let mut sent = 0;
+            while let Some(piece) = wire.session.poll_transmit() {
+                sent += piece.len();
+            }
+            assert!(sent > 0);
+        }
+    };
+    exchange(100);
+    assert_eq!(allocation_counter::measure(|| exchange(1000)).count_total, 0);
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use otedama_core::{ChannelId, Difficulty, Extranonce, Target, WorkerId};
+use otedama_core::{ChannelId, Difficulty, Extranonce, Now, Target, WorkerId};
 use otedama_stratum::{ChannelKind, Login, Protocol, ServerEvent, Wish};
 
 use super::PoolCore;
@@ -47,15 +47,10 @@ impl PoolCore {
             ServerEvent::Update { channel, wish } => self.wishes(id, channel, &wish),
             ServerEvent::Closed { channel } => self.channel_closed(id, channel),
             ServerEvent::VersionMask(mask) => {
-                if self.channel(id, ONLY).is_some_and(|channel| channel.apply_mask(mask)) {
-                    self.resend_job(id, ONLY);
-                }
+                self.change_only(id, |channel, _| channel.apply_mask(mask));
             }
             ServerEvent::SuggestDifficulty(target) => {
-                let now = self.now;
-                if self.channel(id, ONLY).is_some_and(|c| c.vardiff.suggest(target, now).is_some()) {
-                    self.resend_job(id, ONLY);
-                }
+                self.change_only(id, |channel, now| channel.vardiff.suggest(target, now).is_some());
             }
             ServerEvent::MinimumDifficulty(target) => {
                 if let Some(channel) = self.channel(id, ONLY) {
@@ -72,6 +67,14 @@ impl PoolCore {
         let (config, now) = (self.config.vardiff, self.now);
         let vardiff = || Vardiff::new(config, network.unwrap_or(Target::ZERO), now);
         self.connections.get_mut(&id).map(|connection| connection.channel_or(channel, vardiff))
+    }
+
+    /// Changes the channel of a Stratum V1 connection, and sends its job again if that calls for it.
+    fn change_only(&mut self, id: ConnectionId, change: impl FnOnce(&mut Channel, Now) -> bool) {
+        let now = self.now;
+        if self.channel(id, ONLY).is_some_and(|channel| change(channel, now)) {
+            self.resend_job(id, ONLY);
+        }
     }
 
     /// A channel for life: who subscribes again keeps the prefix, who comes back gets the old one if it is free.
