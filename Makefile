@@ -158,7 +158,8 @@ figures:
 .PHONY: interop
 interop:
 	@.ci/setup build peers >&2
-	@$(CARGO) build --quiet --locked -p otedama-cli -p otedama-conformance --bins
+	@$(CARGO) build --quiet --locked -p otedama-cli
+	@$(CARGO) build --quiet --locked -p otedama-conformance --bins
 	@$(CARGO) run --quiet --locked -p otedama-conformance --bin interop -- $(ONLY)
 
 # ---- the slow part ---------------------------------------------------------------------------------------------

@@ -147,7 +147,7 @@ fn a_job_is_complete_and_its_share_is_the_pools() {
     assert_eq!(
         wire.sent(),
         [
-            r#"{"id":5,"method":"mining.submit","params":["wallet.rig1","bf\"","07070707","4966bc61","b2957c02"]}"#,
+            r#"{"id":5,"method":"mining.submit","params":["wallet.rig1","bf\"","07070707","4966bc61","b2957c02","00000000"]}"#,
             r#"{"id":6,"method":"mining.submit","params":["wallet.rig1","bf\"","07070707","4966bc61","b2957c02","00002000"]}"#,
         ]
     );
@@ -468,6 +468,21 @@ fn version_rolling_may_be_refused() {
     let mut wire = Wire::new(|config| config.version_mask = 0x6000);
     wire.say(r#"{"id":1,"result":{"version-rolling":true,"version-rolling.mask":"ffffffff"},"error":null}"#);
     assert_eq!(wire.session.version_mask(), 0x6000, "never more than was asked for");
+}
+
+/// BIP 310: a server that has agreed on a mask expects the bits with every share.
+#[test]
+fn a_share_has_version_bits_wherever_a_mask_was_agreed_on() {
+    let mut wire = Wire::ready();
+    let line = notify("1", true).replace("\"20000000\"", "\"20006000\"");
+    for (mask, sent) in [("00002000", Some("00002000")), ("00008000", Some("00000000")), ("00000000", None)] {
+        wire.say(&format!(r#"{{"method":"mining.set_version_mask","params":["{mask}"]}}"#));
+        wire.say(&line);
+        let job = wire.job();
+        wire.session.submit(&share(&job), wire.now).unwrap();
+        let submit = wire.sent().pop().unwrap();
+        assert_eq!(submit.split('"').nth(19), sent, "{submit}");
+    }
 }
 
 #[test]

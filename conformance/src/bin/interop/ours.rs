@@ -25,7 +25,7 @@ pub(crate) const MINER: &str = "bcrt1qljqxjts7q2x48stgh8yp6cszlv7wqdqt9z799w";
 pub(crate) const SHARES_PER_MINUTE: u32 = 300;
 
 /// Seconds from block to block if the miners get all of their processors.
-const BLOCK_TIME: u64 = 10;
+const BLOCK_TIME: u64 = 6;
 
 /// The binary `otedama`: the variable OTEDAMA, or beside this program, where cargo puts both.
 fn otedama() -> Result<PathBuf, Failure> {

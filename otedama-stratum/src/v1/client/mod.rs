@@ -158,7 +158,10 @@ impl Client {
         if self.pending_shares >= limit {
             return Err(SubmitError::Full { limit });
         }
-        let params = bitcoin::submit_params(&self.config.login.user, &live.wire, share, nonce);
+        // BIP 310: whoever has agreed on a mask sends the bits inside it, rolled or not.
+        let (own, mask) = (live.job.body().version(), live.job.terms().version_mask);
+        let bits = share.version_bits.or((mask != 0).then_some(own & mask));
+        let params = bitcoin::submit_params(&self.config.login.user, &live.wire, share, nonce, bits);
         let id = ShareId(self.numbers.share);
         self.numbers.share = id.0.wrapping_add(1);
         self.pending_shares += 1;

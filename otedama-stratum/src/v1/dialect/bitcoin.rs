@@ -197,12 +197,18 @@ impl Channel {
     }
 }
 
-/// The parameters of `mining.submit`.
-pub(crate) fn submit_params(user: &str, job: &str, share: &Share, nonce: u32) -> String {
+/// The parameters of `mining.submit`, with these bits of the version.
+pub(crate) fn submit_params(
+    user: &str,
+    job: &str,
+    share: &Share,
+    nonce: u32,
+    version_bits: Option<u32>,
+) -> String {
     let (extranonce2, ntime) = (share.extranonce2, share.ntime);
     let (user, job) = (Text(user), Text(job));
     let mut out = format!("[{user},{job},\"{extranonce2}\",\"{ntime:08x}\",\"{nonce:08x}\"");
-    if let Some(bits) = share.version_bits {
+    if let Some(bits) = version_bits {
         // Writing to a string cannot fail.
         let _ = write!(out, ",\"{bits:08x}\"");
     }
