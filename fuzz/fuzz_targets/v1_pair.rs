@@ -114,6 +114,8 @@ impl Table {
         let mask = job.terms().version_mask;
         share.version_bits = (mask != 0 && argument % 2 == 0).then_some(mask & 0x000a_a000);
         let sent = self.pair.client.submit(&share, self.pair.now).expect("a share of a live job");
+        // Where a mask was agreed on, the wire has the bits of a share that rolls none as well.
+        share.version_bits = share.version_bits.or((mask != 0).then_some(job.body().version() & mask));
         self.up.push_back((sent, share, *id));
     }
 
