@@ -117,6 +117,31 @@ static RANDOMX: AlgorithmSpec = AlgorithmSpec::bitcoin_like("randomx", Target::M
 
 static RANDOMX_BITCOIN: AlgorithmSpec = AlgorithmSpec::bitcoin_like("randomx", Target::MAX);
 
+/// The hash of a block's header without nonce and mix, and the nonce, as Keccak takes them in.
+const fn sealed(name: &'static str, difficulty_one: Target) -> AlgorithmSpec {
+    AlgorithmSpec::bitcoin_like(name, difficulty_one)
+        .with_header(40, 40)
+        .with_nonce(32, 8, ByteOrder::Little)
+        .with_order(DigestOrder::Big)
+}
+
+/// The same function over Bitcoin's header.
+const fn sealed_bitcoin(name: &'static str, difficulty_one: Target) -> AlgorithmSpec {
+    AlgorithmSpec::bitcoin_like(name, difficulty_one).with_order(DigestOrder::Big)
+}
+
+/// What EthereumStratum/1.0.0 calls difficulty 1.
+const ETHEREUM_ONE: Target = Target::from_limbs([0, 0, 0, 0x0000_0000_ffff_0000]);
+/// What the pools of Ravencoin call difficulty 1.
+const RAVENCOIN_ONE: Target = Target::from_limbs([0, 0, 0, 0x0000_0000_ff00_0000]);
+
+static ETHASH: AlgorithmSpec = sealed("ethash", ETHEREUM_ONE);
+static ETCHASH: AlgorithmSpec = sealed("etchash", ETHEREUM_ONE);
+static KAWPOW: AlgorithmSpec = sealed("kawpow", RAVENCOIN_ONE);
+static ETHASH_BITCOIN: AlgorithmSpec = sealed_bitcoin("ethash", ETHEREUM_ONE);
+static ETCHASH_BITCOIN: AlgorithmSpec = sealed_bitcoin("etchash", ETHEREUM_ONE);
+static KAWPOW_BITCOIN: AlgorithmSpec = sealed_bitcoin("kawpow", RAVENCOIN_ONE);
+
 impl Algorithm {
     /// SHA-256 applied twice to an 80-byte header (Bitcoin). Difficulty 1 is `00000000ffff` and zeros.
     pub const SHA256D: Self = Self(&SHA256D);
@@ -133,6 +158,15 @@ impl Algorithm {
     /// RandomX, the variant rx/0, on Monero's hashing blob of 43 (where the nonce ends) to 128 bytes. Its tables are
     /// keyed by a seed. Difficulty 1 is any digest at all.
     pub const RANDOMX: Self = Self(&RANDOMX);
+    /// Ethash (Ethereum until 2022, and its forks). What is hashed is the 32-byte hash of the block's header without its
+    /// nonce and mix, and the nonce, little-endian. Its tables belong to an epoch of 30,000 blocks. Difficulty 1 is
+    /// `00000000ffff` and zeros.
+    pub const ETHASH: Self = Self(&ETHASH);
+    /// Ethash with the epochs of ECIP-1099: 60,000 blocks from block 11,700,000 on (Ethereum Classic).
+    pub const ETCHASH: Self = Self(&ETCHASH);
+    /// `KawPow`, Ravencoin's ProgPoW 0.9.3: header and nonce as for Ethash, epochs of 7,500 blocks, another programme every
+    /// 3 blocks. Difficulty 1 is `00000000ff` and zeros.
+    pub const KAWPOW: Self = Self(&KAWPOW);
 
     /// An algorithm of one's own. Its name must differ from the built-in ones, since names decide equality.
     #[must_use]
@@ -144,7 +178,13 @@ impl Algorithm {
     /// functions have no other; those that are tied to the header of their coin stay as they are.
     #[must_use]
     pub fn over_bitcoin_header(self) -> Self {
-        if self == Self::RANDOMX { Self(&RANDOMX_BITCOIN) } else { self }
+        let others = [
+            (Self::RANDOMX, &RANDOMX_BITCOIN),
+            (Self::ETHASH, &ETHASH_BITCOIN),
+            (Self::ETCHASH, &ETCHASH_BITCOIN),
+            (Self::KAWPOW, &KAWPOW_BITCOIN),
+        ];
+        others.into_iter().find(|(known, _)| *known == self).map_or(self, |(_, spec)| Self(spec))
     }
 
     /// All that is fixed about it.
@@ -240,6 +280,9 @@ impl AlgorithmSet {
             Algorithm::BLAKE3_DECRED,
             Algorithm::BLAKE3_ALEPHIUM,
             Algorithm::RANDOMX,
+            Algorithm::ETHASH,
+            Algorithm::ETCHASH,
+            Algorithm::KAWPOW,
         ])
     }
 

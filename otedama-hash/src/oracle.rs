@@ -3,15 +3,25 @@
 //! It shares no code with any kernel, not even the constants, which it derives from their definition. For tests and
 //! for second opinions; a mining program wants a [`Kernel`](crate::Kernel).
 
+mod ethash;
+mod kawpow;
+mod keccak;
+
+use std::sync::OnceLock;
+
 use otedama_core::{Algorithm, Digest, Work};
+
+pub use ethash::{Dag, Node, cache_bytes, dataset_bytes, seed};
+pub use keccak::{keccak256, keccak512};
 
 use crate::error::Unsupported;
 use crate::scan::NonceRange;
 
-/// The digest of any bytes.
+/// The digest of any bytes. Ethash and its relatives need the tables of an epoch, a [`Dag`]; here they take Bitcoin's
+/// header of 80 bytes alone, with the tables of test chains.
 ///
 /// # Errors
-/// [`Unsupported`] if the oracle does not know the algorithm.
+/// [`Unsupported`] if the oracle does not know the algorithm, or not for such a header.
 pub fn digest(algorithm: Algorithm, bytes: &[u8]) -> Result<Digest, Unsupported> {
     if algorithm == Algorithm::SHA256D {
         Ok(Digest::new(sha256d(bytes)))
@@ -22,7 +32,26 @@ pub fn digest(algorithm: Algorithm, bytes: &[u8]) -> Result<Digest, Unsupported>
     } else if algorithm == Algorithm::BLAKE3_ALEPHIUM {
         Ok(Digest::new(blake3(&blake3(bytes))))
     } else {
-        Err(Unsupported(algorithm))
+        of_test_chains(algorithm, bytes).map(Digest::new).ok_or(Unsupported(algorithm))
+    }
+}
+
+/// Ethash and its relatives over Bitcoin's header: what a header's hash is otherwise, SHA-256d of all but the nonce is
+/// here. `KawPow` has the programme of the first period.
+fn of_test_chains(algorithm: Algorithm, bytes: &[u8]) -> Option<[u8; 32]> {
+    static ETHASH: OnceLock<Dag> = OnceLock::new();
+    static KAWPOW: OnceLock<Dag> = OnceLock::new();
+    let (head, nonce) = bytes.split_first_chunk::<76>()?;
+    let nonce = u64::from(u32::from_le_bytes(nonce.try_into().ok()?));
+    let header_hash = sha256d(head);
+    if algorithm == Algorithm::KAWPOW {
+        let dag = KAWPOW.get_or_init(|| Dag::of_test_chains(512));
+        Some(dag.kawpow_hash(&header_hash, nonce, 0).1)
+    } else if algorithm == Algorithm::ETHASH || algorithm == Algorithm::ETCHASH {
+        let dag = ETHASH.get_or_init(|| Dag::of_test_chains(256));
+        Some(dag.hashimoto(&header_hash, nonce).1)
+    } else {
+        None
     }
 }
 
