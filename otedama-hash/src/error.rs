@@ -70,6 +70,9 @@ pub enum ScanError {
     #[cfg(feature = "randomx")]
     #[error(transparent)]
     RandomX(#[from] crate::randomx::RandomXError),
+    /// Ethash or a relative has no memory, or not the tables of the work.
+    #[error(transparent)]
+    Ethash(#[from] crate::ethash::EthashError),
     /// The device reports a failure of its own, in its driver's words.
     #[error("the device failed: {0}")]
     Device(Box<str>),

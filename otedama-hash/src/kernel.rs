@@ -6,11 +6,18 @@ use otedama_core::{Algorithm, Work};
 
 use crate::error::{KernelError, Unsupported};
 use crate::scan::{NonceRange, Scan, Scanned, Stop};
-use crate::{blake3, scrypt, sha256d};
+use crate::{blake3, ethash, scrypt, sha256d};
 
 /// All kernels, by algorithm; within each the one that is likely to be fastest first, the portable one last.
-static ENTRIES: [&[&Entry]; 4] =
-    [&sha256d::KERNELS, &scrypt::KERNELS, &blake3::decred::KERNELS, &blake3::alephium::KERNELS];
+static ENTRIES: [&[&Entry]; 7] = [
+    &sha256d::KERNELS,
+    &scrypt::KERNELS,
+    &blake3::decred::KERNELS,
+    &blake3::alephium::KERNELS,
+    &ethash::scanner::ETHASH,
+    &ethash::scanner::ETCHASH,
+    &ethash::scanner::KAWPOW,
+];
 
 /// Memory that a scanner works in: a vector, or pages from whoever knows how to get large ones. What it holds at first
 /// does not matter, and it must be of the same length every time.

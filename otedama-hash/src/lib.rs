@@ -4,6 +4,9 @@
 mod blake3;
 mod claims;
 mod error;
+pub mod ethash;
+pub mod kawpow;
+mod keccak;
 mod kernel;
 pub mod oracle;
 #[cfg(feature = "randomx")]

@@ -17,8 +17,8 @@ pub use keccak::{keccak256, keccak512};
 use crate::error::Unsupported;
 use crate::scan::NonceRange;
 
-/// The digest of any bytes. Ethash and its relatives need the tables of an epoch, a [`Dag`]; here they take Bitcoin's
-/// header of 80 bytes alone, with the tables of test chains.
+/// The digest of any bytes. Ethash and its relatives need the tables of an epoch, a [`Dag`]; here they take a hash and a
+/// nonce, 40 bytes, or Bitcoin's header of 80 bytes, with the tables of test chains.
 ///
 /// # Errors
 /// [`Unsupported`] if the oracle does not know the algorithm, or not for such a header.
@@ -36,14 +36,18 @@ pub fn digest(algorithm: Algorithm, bytes: &[u8]) -> Result<Digest, Unsupported>
     }
 }
 
-/// Ethash and its relatives over Bitcoin's header: what a header's hash is otherwise, SHA-256d of all but the nonce is
-/// here. `KawPow` has the programme of the first period.
+/// Ethash and its relatives with the tables of test chains. What a header's hash is otherwise, SHA-256d of all but the
+/// nonce is with Bitcoin's header. `KawPow` has the programme of the first period.
 fn of_test_chains(algorithm: Algorithm, bytes: &[u8]) -> Option<[u8; 32]> {
     static ETHASH: OnceLock<Dag> = OnceLock::new();
     static KAWPOW: OnceLock<Dag> = OnceLock::new();
-    let (head, nonce) = bytes.split_first_chunk::<76>()?;
-    let nonce = u64::from(u32::from_le_bytes(nonce.try_into().ok()?));
-    let header_hash = sha256d(head);
+    let (header_hash, nonce) = if bytes.len() == 40 {
+        let (hash, nonce) = bytes.split_first_chunk::<32>()?;
+        (*hash, u64::from_le_bytes(nonce.try_into().ok()?))
+    } else {
+        let (head, nonce) = bytes.split_first_chunk::<76>()?;
+        (sha256d(head), u64::from(u32::from_le_bytes(nonce.try_into().ok()?)))
+    };
     if algorithm == Algorithm::KAWPOW {
         let dag = KAWPOW.get_or_init(|| Dag::of_test_chains(512));
         Some(dag.kawpow_hash(&header_hash, nonce, 0).1)

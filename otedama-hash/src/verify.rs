@@ -3,6 +3,8 @@
 use otedama_core::{Algorithm, Claim, Digest, Header, Job, Reject, Seed, Share, Verdict};
 
 use crate::error::{HashError, Unsupported};
+use crate::ethash::scanner::input;
+use crate::ethash::{Epoch, Tables};
 use crate::{blake3, claims, scrypt, sha256d};
 
 /// Computes single digests of one algorithm and judges shares with them.
@@ -19,6 +21,8 @@ pub struct Verifier {
 #[derive(Debug, Clone)]
 enum Engine {
     Plain(DigestFn),
+    /// With the tables of test chains.
+    Ethash(std::sync::Arc<crate::ethash::Tables>),
     #[cfg(feature = "randomx")]
     RandomX(crate::randomx::Verifier),
 }
@@ -42,6 +46,9 @@ impl Verifier {
         if algorithm == Algorithm::RANDOMX {
             return Ok(Self { algorithm, engine: Engine::RandomX(crate::randomx::Verifier::new()) });
         }
+        if let Ok(tables) = Tables::of_test_chains(algorithm, crate::ethash::Engine::best()) {
+            return Ok(Self { algorithm, engine: Engine::Ethash(tables.into()) });
+        }
         let known = DIGESTS.iter().find(|(known, _)| *known == algorithm);
         let (_, digest) = known.ok_or(Unsupported(algorithm))?;
         Ok(Self { algorithm, engine: Engine::Plain(*digest) })
@@ -54,7 +61,8 @@ impl Verifier {
     }
 
     /// The digest of the header's bytes as they are, also where they are not as many as the algorithm's headers have.
-    /// For RandomX with the seed of test chains; the verifier of the module `randomx` takes any.
+    /// For RandomX with the seed of test chains; the verifier of the module `randomx` takes any. For Ethash and its
+    /// relatives with the tables of test chains; [`ethash::Verifier`](crate::ethash::Verifier) takes any epoch.
     #[must_use]
     pub fn digest(&self, header: &Header) -> Digest {
         self.digest_for(Seed::DEVNET, header)
@@ -65,6 +73,7 @@ impl Verifier {
     fn digest_for(&self, seed: Seed, header: &Header) -> Digest {
         match &self.engine {
             Engine::Plain(digest) => digest(header),
+            Engine::Ethash(tables) => tables.hash(&input(header, 0)).digest,
             #[cfg(feature = "randomx")]
             Engine::RandomX(verifier) => verifier.prepared_digest(&seed, header.as_bytes()),
         }
@@ -104,8 +113,8 @@ impl Verifier {
 /// # Errors
 /// [`HashError`] if there is no code for the algorithm or the bytes are not as many as its headers have.
 pub fn hash(algorithm: Algorithm, header: &[u8]) -> Result<Digest, HashError> {
-    // A digest without a seed means nothing.
-    if algorithm == Algorithm::RANDOMX {
+    // A digest without a seed or an epoch means nothing.
+    if algorithm == Algorithm::RANDOMX || Epoch::of_test_chains(algorithm).is_ok() {
         return Err(Unsupported(algorithm).into());
     }
     let verifier = Verifier::new(algorithm)?;

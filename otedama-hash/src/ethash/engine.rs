@@ -1,0 +1,126 @@
+//! The implementations, as values that prove that this CPU can run them.
+
+use core::fmt;
+use std::sync::Arc;
+
+use super::items::{Cache, Modulus};
+use super::{Input, Node, Outcome, cache, hashimoto};
+use crate::kawpow::mix::{self, First};
+use crate::kawpow::program::Program;
+use crate::keccak::Lanes;
+
+/// The implementations, the fastest first.
+#[cfg(target_arch = "x86_64")]
+static ENTRIES: [&Entry; 3] = [&super::x86::AVX512, &super::x86::AVX2, &PORTABLE];
+#[cfg(not(target_arch = "x86_64"))]
+static ENTRIES: [&Entry; 1] = [&PORTABLE];
+
+static PORTABLE: Entry = Entry { name: "portable", available: || true, run: perform::<u64> };
+
+/// One implementation of all that Ethash and its relatives compute. Having the value proves that this CPU can run it.
+#[derive(Clone, Copy)]
+pub struct Engine(&'static Entry);
+
+/// What an implementation registers.
+pub(super) struct Entry {
+    pub(super) name: &'static str,
+    /// Whether this CPU has the instructions.
+    pub(super) available: fn() -> bool,
+    /// Called only where `available`.
+    pub(super) run: fn(Task<'_>),
+}
+
+/// Something to compute. The lengths of inputs and outputs are equal.
+pub(super) enum Task<'a> {
+    /// A whole cache.
+    Cache { seed: &'a [u8; 32], nodes: &'a mut [Node] },
+    /// The items from a number on.
+    Items { cache: Cache<'a>, first: u32, out: &'a mut [Node] },
+    /// Hashes of Ethash from the cache, of a dataset of so many pages.
+    Light { cache: Cache<'a>, pages: Modulus, inputs: &'a [Input], out: &'a mut [Outcome] },
+    /// The same from the dataset.
+    Full { dataset: &'a [Node], inputs: &'a [Input], out: &'a mut [Outcome] },
+    /// Hashes of `KawPow` from the cache.
+    KawpowLight {
+        cache: Cache<'a>,
+        pages: Modulus,
+        first: &'a First,
+        inputs: &'a [(Input, Arc<Program>)],
+        out: &'a mut [Outcome],
+    },
+    /// The same from the dataset.
+    KawpowFull {
+        dataset: &'a [Node],
+        first: &'a First,
+        inputs: &'a [(Input, Arc<Program>)],
+        out: &'a mut [Outcome],
+    },
+}
+
+/// All of it is inlined into the function that is compiled for a CPU's instructions.
+#[inline(always)]
+pub(super) fn perform<V: Lanes>(task: Task<'_>) {
+    match task {
+        Task::Cache { seed, nodes } => cache::fill(seed, nodes),
+        Task::Items { cache, first, out } => cache.fill::<V>(first, out),
+        Task::Light { cache, pages, inputs, out } => hashimoto::light::<V>(&cache, pages, inputs, out),
+        Task::Full { dataset, inputs, out } => hashimoto::full::<V>(dataset, inputs, out),
+        Task::KawpowLight { cache, pages, first, inputs, out } => {
+            mix::light::<V>(&cache, pages, first, inputs, out);
+        }
+        Task::KawpowFull { dataset, first, inputs, out } => mix::full::<V>(dataset, first, inputs, out),
+    }
+}
+
+impl Engine {
+    /// Those that this CPU can run, the fastest first; the portable one is always among them.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        ENTRIES.into_iter().filter(|entry| (entry.available)()).map(Self).collect()
+    }
+
+    /// The fastest that this CPU can run.
+    #[must_use]
+    pub fn best() -> Self {
+        ENTRIES.into_iter().find(|entry| (entry.available)()).map_or(Self(&PORTABLE), Self)
+    }
+
+    /// The portable one.
+    #[must_use]
+    pub const fn portable() -> Self {
+        Self(&PORTABLE)
+    }
+
+    /// That of an entry, which this CPU may not be able to run.
+    pub(super) const fn of(entry: &'static Entry) -> Self {
+        Self(entry)
+    }
+
+    pub(super) fn is_available(self) -> bool {
+        (self.0.available)()
+    }
+
+    /// Its name: `portable`, or the instructions that it uses.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.0.name
+    }
+
+    pub(super) fn run(self, task: Task<'_>) {
+        (self.0.run)(task);
+    }
+}
+
+impl PartialEq for Engine {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for Engine {}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Engine({})", self.0.name)
+    }
+}
