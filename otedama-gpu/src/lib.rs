@@ -13,6 +13,7 @@ pub mod randomx;
 mod rig;
 pub mod scripted;
 mod space;
+pub mod tables;
 
 pub use device::{Device, DeviceInfo, DeviceKind, Telemetry};
 pub use meter::{Meter, Rates};

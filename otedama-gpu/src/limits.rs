@@ -17,3 +17,10 @@ pub const MAX_TIME_ROLL: u32 = 600;
 
 /// Most threads of a CPU device.
 pub const MAX_THREADS: usize = 1024;
+
+/// Between two looks at whether another process still makes a table, or at a stop flag while one is made.
+pub const LOCK_LOOK: Duration = Duration::from_millis(5);
+
+/// Blocks before the next epoch at which its tables are begun: some hours of Ethereum Classic or Ravencoin, far more than
+/// making them takes.
+pub const TABLES_AHEAD: u64 = 300;
