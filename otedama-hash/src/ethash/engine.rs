@@ -124,3 +124,76 @@ impl fmt::Debug for Engine {
         write!(f, "Engine({})", self.0.name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use otedama_core::Digest;
+
+    use super::*;
+
+    /// Few enough for an interpreter, which plays CPUs that this machine is not.
+    const PARENTS: u32 = 3;
+
+    fn cache_of(engine: Engine) -> Vec<Node> {
+        let mut nodes = vec![Node::ZERO; 13];
+        engine.run(Task::Cache { seed: &[7; 32], nodes: &mut nodes });
+        nodes
+    }
+
+    fn items_of(engine: Engine, nodes: &[Node], count: usize) -> Vec<Node> {
+        let mut out = vec![Node::ZERO; count];
+        engine.run(Task::Items { cache: Cache::new(nodes, PARENTS), first: 5, out: &mut out });
+        out
+    }
+
+    fn inputs(count: u64) -> Vec<Input> {
+        (0..count).map(|nonce| Input { header_hash: [3; 32], nonce, height: 0 }).collect()
+    }
+
+    #[test]
+    fn every_engine_computes_the_same() {
+        let nodes = cache_of(Engine::portable());
+        let dataset = items_of(Engine::portable(), &nodes, 64);
+        let first: Box<First> =
+            Box::new(std::array::from_fn(|at| u32::try_from(at).unwrap().wrapping_mul(0x9e37_79b9)));
+        let results = |engine: Engine| {
+            let inputs = inputs(17);
+            let none = Outcome { digest: Digest::new([0; 32]), mix: [0; 32] };
+            let mut full = vec![none; inputs.len()];
+            engine.run(Task::Full { dataset: &dataset, inputs: &inputs, out: &mut full });
+            let program = Arc::new(Program::new(1));
+            let with: Vec<_> = inputs.iter().take(5).map(|input| (*input, Arc::clone(&program))).collect();
+            let mut kawpow = vec![none; with.len()];
+            engine.run(Task::KawpowFull {
+                dataset: &dataset,
+                first: &first,
+                inputs: &with,
+                out: &mut kawpow,
+            });
+            (cache_of(engine), items_of(engine, &nodes, 9), full, kawpow)
+        };
+        let expected = results(Engine::portable());
+        for engine in Engine::available() {
+            assert_eq!(results(engine), expected, "{engine:?}");
+        }
+        assert_eq!(Engine::available().first(), Some(&Engine::best()));
+    }
+
+    /// From the cache as from the dataset that it makes.
+    #[test]
+    #[cfg_attr(miri, ignore = "tens of thousands of nodes")]
+    fn light_equals_full() {
+        for engine in Engine::available() {
+            let nodes = cache_of(engine);
+            let mut dataset = vec![Node::ZERO; 64];
+            let cache = Cache::new(&nodes, PARENTS);
+            engine.run(Task::Items { cache, first: 0, out: &mut dataset });
+            let inputs = inputs(23);
+            let none = Outcome { digest: Digest::new([0; 32]), mix: [0; 32] };
+            let (mut light, mut full) = (vec![none; inputs.len()], vec![none; inputs.len()]);
+            engine.run(Task::Light { cache, pages: Modulus::new(32), inputs: &inputs, out: &mut light });
+            engine.run(Task::Full { dataset: &dataset, inputs: &inputs, out: &mut full });
+            assert_eq!(light, full, "{engine:?}");
+        }
+    }
+}

@@ -25,7 +25,7 @@ pub(crate) trait Lanes: Copy {
     /// `self ^ (!second & third)`.
     fn chi(self, second: Self, third: Self) -> Self;
     /// A rotation to the left; the two add up to 64.
-    fn rotate<const LEFT: u32, const RIGHT: u32>(self) -> Self;
+    fn rotate<const LEFT: i32, const RIGHT: i32>(self) -> Self;
 
     /// [`super::hash_nodes`], not inlined.
     fn hash_nodes(nodes: &mut [Node]);
@@ -68,8 +68,8 @@ impl Lanes for u64 {
     }
 
     #[inline(always)]
-    fn rotate<const LEFT: u32, const RIGHT: u32>(self) -> Self {
-        self.rotate_left(LEFT)
+    fn rotate<const LEFT: i32, const RIGHT: i32>(self) -> Self {
+        self.rotate_left(LEFT.unsigned_abs())
     }
 
     #[inline(never)]

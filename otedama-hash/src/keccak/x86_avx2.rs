@@ -2,8 +2,8 @@
 #![expect(unsafe_code, reason = "vector instructions that not every CPU has")]
 
 use core::arch::x86_64::{
-    __m256i, _mm_cvtsi32_si128, _mm256_andnot_si256, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi64x,
-    _mm256_sll_epi64, _mm256_srl_epi64, _mm256_xor_si256,
+    __m256i, _mm256_andnot_si256, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi64x, _mm256_slli_epi64,
+    _mm256_srli_epi64, _mm256_xor_si256,
 };
 
 use super::Lanes;
@@ -63,12 +63,10 @@ impl Lanes for Words {
     }
 
     #[inline(always)]
-    fn rotate<const LEFT: u32, const RIGHT: u32>(self) -> Self {
-        // The counts are constants, which the compiler writes into the instructions.
+    fn rotate<const LEFT: i32, const RIGHT: i32>(self) -> Self {
         // SAFETY: as above.
         Self(unsafe {
-            let left = _mm256_sll_epi64(self.0, _mm_cvtsi32_si128(LEFT.cast_signed()));
-            _mm256_or_si256(left, _mm256_srl_epi64(self.0, _mm_cvtsi32_si128(RIGHT.cast_signed())))
+            _mm256_or_si256(_mm256_slli_epi64::<LEFT>(self.0), _mm256_srli_epi64::<RIGHT>(self.0))
         })
     }
 

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "vector instructions that not every CPU has")]
 
 use core::arch::x86_64::{
-    __m512i, _mm512_rolv_epi64, _mm512_set_epi64, _mm512_set1_epi64, _mm512_ternarylogic_epi64,
+    __m512i, _mm512_rol_epi64, _mm512_set_epi64, _mm512_set1_epi64, _mm512_ternarylogic_epi64,
     _mm512_xor_si512,
 };
 
@@ -66,10 +66,9 @@ impl Lanes for Words {
     }
 
     #[inline(always)]
-    fn rotate<const LEFT: u32, const RIGHT: u32>(self) -> Self {
-        // The count is a constant, which the compiler writes into the instruction.
+    fn rotate<const LEFT: i32, const RIGHT: i32>(self) -> Self {
         // SAFETY: as above.
-        Self(unsafe { _mm512_rolv_epi64(self.0, _mm512_set1_epi64(i64::from(LEFT))) })
+        Self(unsafe { _mm512_rol_epi64::<LEFT>(self.0) })
     }
 
     fn hash_nodes(nodes: &mut [Node]) {
