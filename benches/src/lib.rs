@@ -11,6 +11,7 @@ pub mod binary;
 pub mod books;
 pub mod clock;
 pub mod disk;
+pub mod ethash;
 pub mod journal;
 pub mod limit;
 pub mod measure;

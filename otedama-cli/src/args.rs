@@ -194,14 +194,22 @@ pub(crate) struct MineArgs {
 /// A header to hash.
 #[derive(Debug, Args)]
 pub(crate) struct HashArgs {
-    /// The function: sha256d, scrypt, blake3-decred, blake3-alephium or randomx; or blake3, which takes bytes of any length
+    /// The function: sha256d, scrypt, blake3-decred, blake3-alephium, randomx, ethash, etchash or kawpow; or blake3, which
+    /// takes bytes of any length
     #[arg(value_name = "ALGORITHM", value_parser = function)]
     pub(crate) function: Function,
-    /// The header as strict hex, or - to read it from standard input
+    /// The header as strict hex, or - to read it from standard input; for ethash, etchash and kawpow its hash without
+    /// nonce and mix
     pub(crate) hex: String,
     /// The key of the tables as strict hex, for randomx; at most 60 bytes
     #[arg(long, value_name = "HEX")]
     pub(crate) seed: Option<String>,
+    /// The nonce as strict hex, most significant byte first, for ethash, etchash and kawpow
+    #[arg(long, value_name = "HEX")]
+    pub(crate) nonce: Option<String>,
+    /// The height of the block, for ethash, etchash and kawpow
+    #[arg(long, value_name = "N")]
+    pub(crate) height: Option<u64>,
 }
 
 /// What can be computed of some bytes.
@@ -216,10 +224,10 @@ pub(crate) enum Function {
 /// A range of nonces to search.
 #[derive(Debug, Args)]
 pub(crate) struct ScanArgs {
-    /// The function: sha256d, scrypt, blake3-decred, blake3-alephium or randomx
+    /// The function: sha256d, scrypt, blake3-decred, blake3-alephium, randomx, ethash, etchash or kawpow
     #[arg(value_parser = algorithm)]
     pub(crate) algorithm: Algorithm,
-    /// The whole header as strict hex, with any nonce
+    /// The whole header as strict hex, with any nonce; for ethash, etchash and kawpow its hash and 8 bytes of nonce
     pub(crate) header: String,
     /// What a digest must not exceed: 64 hex digits, most significant first
     #[arg(long, value_name = "HEX", value_parser = Target::from_hex_be)]
@@ -236,6 +244,9 @@ pub(crate) struct ScanArgs {
     /// The seed of the tables as strict hex, for randomx: 32 bytes
     #[arg(long, value_name = "HEX")]
     pub(crate) seed: Option<String>,
+    /// The height of the block, for ethash, etchash and kawpow; without it the tables are those of test chains
+    #[arg(long, value_name = "N")]
+    pub(crate) height: Option<u64>,
     /// The chain that a digest must name, for blake3-alephium: the group that it comes from, the one that it goes to,
     /// and how many there are if not 4; any chain if absent
     #[arg(long, value_name = "FROM,TO[,GROUPS]", value_parser = chain)]

@@ -52,6 +52,42 @@ fn hash_prints_the_digest_as_written() {
     done(&run(&["hash", "scrypt", litecoin]), digest);
 }
 
+/// Block 1 of Ethereum, and a header of Ravencoin's own tests.
+#[test]
+fn hash_computes_ethash_and_kawpow_for_a_height() {
+    let header = "85913a3057ea8bec78cd916871ca73802e77724e014dda65add3405d02240eb7";
+    let of = |more: &[&str]| run(&[&["hash", "ethash", header], more].concat());
+    done(
+        &of(&["--nonce", "539bd4979fef1ec4", "--height", "1"]),
+        "000000002bc095dd4de049873e6302c3f14a7f2e5b5a1f60cdf1f1798164d610 \
+         969b900de27b6ac6a67742365dd65f55a0526c41fd18e1b16f1a1215c2e66f59\n",
+    );
+    refused(&of(&["--height", "1"]), 2, "ethash needs --nonce");
+    refused(&of(&["--nonce", "00"]), 2, "ethash needs --height");
+    refused(&of(&["--nonce", "0", "--height", "1"]), 2, "--nonce");
+    refused(&of(&["--nonce", "000000000000000000", "--height", "1"]), 2, "1 to 8 bytes, not 9");
+    refused(&of(&["--nonce", "00", "--height", "1099511627776"]), 2, "beyond epoch 2047");
+    refused(&run(&["hash", "sha256d", GENESIS, "--height", "1"]), 2, "do not go with sha256d");
+    let kawpow = run(&["hash", "kawpow", &"00".repeat(32), "--nonce", "0000000000000000", "--height", "0"]);
+    done(
+        &kawpow,
+        "e601a7257a70dc48fccc97a7330d704d776047623b92883d77111fb36870f3d1 \
+         6e97b47b134fda0c7888802988e1a373affeb28bcd813b6e9a0fc669c935d03a\n",
+    );
+}
+
+/// Nonce 395 of a search of Ravencoin's own tests.
+#[test]
+fn scan_finds_nonces_of_a_height() {
+    let header = "00".repeat(40);
+    let target = format!("00{}", "f".repeat(62));
+    let range = ["--target", &target, "--start", "393", "--count", "4"];
+    let scan = |more: &[&str]| run(&[&["scan", "kawpow", &header], &range[..], more].concat());
+    done(&scan(&["--height", "0", "--kernel", "light"]), "395\n");
+    refused(&scan(&["--height", "0", "--kernel", "avx2"]), 2, "known: full, light");
+    refused(&scan(&["--height", "18446744073709551615"]), 2, "beyond epoch 2047");
+}
+
 /// The first vector of the reference library, a block of Monero, and what is refused.
 #[cfg(feature = "randomx")]
 #[test]
@@ -259,8 +295,9 @@ fn bench_without_an_algorithm_measures_all() {
     let mut names: Vec<_> = bench.stdout.lines().map(|line| line.split(' ').next().unwrap()).collect();
     names.dedup();
     let kernels = ["sha256d", "scrypt", "blake3-decred", "blake3-alephium"];
-    let tables = if cfg!(feature = "randomx") { &["randomx"][..] } else { &[] };
-    assert_eq!((bench.code, names), (Some(0), [&kernels[..], tables].concat()), "{}", bench.stderr);
+    let randomx = if cfg!(feature = "randomx") { &["randomx"][..] } else { &[] };
+    let tables = ["ethash", "etchash", "kawpow"];
+    assert_eq!((bench.code, names), (Some(0), [&kernels[..], &tables, randomx].concat()), "{}", bench.stderr);
     for name in kernels {
         let name = format!("{name} ");
         let fastest =

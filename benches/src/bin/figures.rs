@@ -8,6 +8,7 @@ use otedama_benches::ack::{Acks, acknowledge};
 use otedama_benches::binary::{megabytes, start_times};
 use otedama_benches::books::{SHARES, bytes_per_share, verify_time};
 use otedama_benches::disk::fsync_time;
+use otedama_benches::ethash;
 use otedama_benches::journal::{BATCH, durable_shares};
 use otedama_benches::limit::Limit;
 use otedama_benches::measure::rate;
@@ -33,7 +34,7 @@ struct Value {
     limit: Option<Limit>,
 }
 
-const FIGURES: [Figure; 10] = [
+const FIGURES: [Figure; 17] = [
     Figure { name: "v1-submit", unit: "shares/s", target: "at least 250000", measure: v1_submit },
     Figure { name: "journal", unit: "shares/s", target: "at least 500000", measure: journal },
     Figure { name: "ack-p99", unit: "ms", target: "below 10", measure: ack_p99 },
@@ -44,6 +45,18 @@ const FIGURES: [Figure; 10] = [
     Figure { name: "disk-per-share-rolled", unit: "bytes", target: "stated", measure: disk_rolled },
     Figure { name: "serve-start", unit: "ms", target: "below 100", measure: serve_start },
     Figure { name: "binary-size", unit: "MB", target: "at most 15", measure: binary_size },
+    Figure { name: "ethash-light", unit: "H/s", target: "at least 1500", measure: ethash_light },
+    Figure { name: "ethash-light-450", unit: "H/s", target: "at least 600", measure: ethash_light_450 },
+    Figure { name: "ethash-cache-450", unit: "s", target: "at most 1.1", measure: ethash_cache_450 },
+    Figure { name: "ethash-full", unit: "H/s", target: "at least 60000", measure: ethash_full },
+    Figure { name: "ethash-dataset", unit: "s", target: "stated", measure: ethash_dataset },
+    Figure {
+        name: "kawpow-precheck",
+        unit: "shares/s",
+        target: "at least 1000000",
+        measure: kawpow_precheck,
+    },
+    Figure { name: "kawpow-light", unit: "ms", target: "at most 4", measure: kawpow_light },
 ];
 
 fn main() -> ExitCode {
@@ -202,4 +215,44 @@ fn serve_start() -> Result<Value, Failure> {
 /// How large the release binary is, with default features.
 fn binary_size() -> Result<Value, Failure> {
     Ok(Value { value: megabytes()?, baseline: "none".to_owned(), limit: None })
+}
+
+/// A figure of Ethash or `KawPow`.
+fn plain((value, baseline): (f64, String)) -> Result<Value, Failure> {
+    Ok(Value { value, baseline, limit: None })
+}
+
+/// Verifying from the cache of the first epoch.
+fn ethash_light() -> Result<Value, Failure> {
+    plain(ethash::light_rate(0)?)
+}
+
+/// The same of an epoch whose cache no processor's cache holds.
+fn ethash_light_450() -> Result<Value, Failure> {
+    plain(ethash::light_rate(450)?)
+}
+
+/// Making that cache.
+fn ethash_cache_450() -> Result<Value, Failure> {
+    plain(ethash::cache_seconds(450)?)
+}
+
+/// Mining from a dataset in memory.
+fn ethash_full() -> Result<Value, Failure> {
+    plain(ethash::full_rate()?)
+}
+
+/// Making that dataset with two threads.
+fn ethash_dataset() -> Result<Value, Failure> {
+    plain(ethash::dataset_seconds()?)
+}
+
+/// Refusing shares by what they claim.
+fn kawpow_precheck() -> Result<Value, Failure> {
+    plain(ethash::precheck_rate()?)
+}
+
+/// Verifying a share whole.
+fn kawpow_light() -> Result<Value, Failure> {
+    plain(ethash::kawpow_milliseconds()?)
 }

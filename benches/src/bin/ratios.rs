@@ -7,7 +7,7 @@ use otedama_benches::baseline::{self, Baseline, header};
 use otedama_benches::measure::{self, Task, compare};
 use otedama_benches::program::{Failure, Measured, run};
 use otedama_benches::results::{Row, Table, quantity};
-use otedama_benches::{limit, noise, randomx, shares, sv2};
+use otedama_benches::{ethash, limit, noise, randomx, shares, sv2};
 use otedama_core::{Algorithm, Target, Work};
 use otedama_hash::{Kernel, NonceRange, Stop};
 
@@ -49,7 +49,7 @@ enum Kind {
 fn main() -> ExitCode {
     let ratios = RATIOS.iter().map(|ratio| (ratio.name, Kind::Ratio(ratio)));
     let scalings = SCALINGS.iter().map(|scaling| (scaling.name, Kind::Scaling(scaling)));
-    let others = [&randomx::ROWS[..], &noise::ROWS, &sv2::ROWS, &shares::ROWS].concat();
+    let others = [&randomx::ROWS[..], &ethash::ROWS, &noise::ROWS, &sv2::ROWS, &shares::ROWS].concat();
     let others = others.into_iter().map(|(name, measure)| (name, Kind::Other(measure)));
     let rows: Vec<_> = ratios.chain(scalings).chain(others).collect();
     run(Table::Ratios, &rows, |(name, _)| name, |(_, kind)| kind.measure())

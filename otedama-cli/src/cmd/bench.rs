@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use otedama_core::{Algorithm, AlgorithmSet, Hash256, Target, Weight, Work};
 use otedama_gpu::pages;
+use otedama_hash::ethash::Epoch;
 use otedama_hash::{Kernel, NonceRange, Stop, oracle};
 use serde_json::json;
 use tracing::info;
@@ -27,6 +28,9 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     if args.algorithm == Some(Algorithm::RANDOMX) {
         return super::randomx::bench(args.kernel.as_deref(), args.threads, time, args.json, &interrupt);
     }
+    if let Some(algorithm) = args.algorithm.filter(|algorithm| has_tables(*algorithm)) {
+        return super::ethash::bench(algorithm, args.kernel.as_deref(), threads, time, args.json, &interrupt);
+    }
     for kernels in plan(args.algorithm, args.kernel.as_deref())? {
         let mut rows = Vec::new();
         let all = kernels.len();
@@ -41,6 +45,11 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
         }
         print(args.json, &rows)?;
         advise(&rows);
+    }
+    if args.algorithm.is_none() {
+        for algorithm in AlgorithmSet::builtin().iter().filter(|algorithm| has_tables(*algorithm)) {
+            super::ethash::bench(algorithm, Some("light"), threads, time, args.json, &interrupt)?;
+        }
     }
     #[cfg(feature = "randomx")]
     if args.algorithm.is_none() {
@@ -62,10 +71,17 @@ fn plan(algorithm: Option<Algorithm>, name: Option<&str>) -> Result<Vec<Vec<Kern
             kernels => Ok(vec![kernels]),
         },
         (None, _) => {
-            let all = AlgorithmSet::builtin().iter().map(Kernel::available).collect::<Vec<_>>();
-            Ok(all.into_iter().filter(|kernels| !kernels.is_empty()).collect())
+            // The kernels of what has tables are for test chains.
+            let known = AlgorithmSet::builtin();
+            let all = known.iter().filter(|algorithm| !has_tables(*algorithm));
+            Ok(all.map(Kernel::available).filter(|kernels| !kernels.is_empty()).collect())
         }
     }
+}
+
+/// Whether it is Ethash or a relative.
+fn has_tables(algorithm: Algorithm) -> bool {
+    Epoch::of_test_chains(algorithm).is_ok()
 }
 
 /// What was measured of one kernel.
@@ -138,7 +154,7 @@ fn advise(rows: &[Row]) {
 /// Nonces of the checksum, and how many leading bits of a digest must be zero to be part of it.
 fn checked_range(algorithm: Algorithm) -> (u64, u32) {
     // The oracle is slow on purpose: some ten milliseconds for any.
-    if algorithm == Algorithm::SCRYPT { (16, 2) } else { (1 << 14, 7) }
+    if algorithm == Algorithm::SCRYPT || has_tables(algorithm) { (16, 2) } else { (1 << 14, 7) }
 }
 
 /// What the kernel finds in a fixed range, as a checksum; an error if the oracle finds anything else.

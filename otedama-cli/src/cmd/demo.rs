@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use otedama_core::{Algorithm, Amount, CompactTarget, Difficulty, Target};
+use otedama_hash::ethash::Epoch;
 use otedama_pool::{Coin, Pool, PoolName};
 use otedama_stratum::Login;
 use otedama_stratum::net::{CloseHandle, Options};
@@ -43,6 +44,12 @@ const MINER: &str = "bcrt1qf4vfn6jvw7jd9vu264axewes6uthkmt59cnl4k.demo";
 
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let interrupt = Interrupt::install()?;
+    if let Ok(epoch) = Epoch::of_test_chains(args.algorithm) {
+        let (cache, dataset) = (epoch.cache_bytes() >> 10, epoch.dataset_bytes() >> 10);
+        info!(
+            "this is the small dataset of {epoch}, which no other chain has: {dataset} KiB, from a cache of {cache} KiB"
+        );
+    }
     let folder = Folder::new(args.data.as_deref())?;
     let config = configure(&folder.path, args.algorithm, &interrupt)?;
     let name = PoolName::new(config.name.as_str());

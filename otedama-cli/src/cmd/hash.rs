@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 #[cfg(feature = "randomx")]
 use otedama_core::Algorithm;
 use otedama_core::hex;
+use otedama_hash::ethash::Epoch;
 
 use crate::args::{Function, HashArgs};
 use crate::failure::Failure;
@@ -20,12 +21,23 @@ pub(crate) fn run(args: &HashArgs) -> Result<(), Failure> {
         let missing = || Failure::Usage("randomx needs --seed, the key of its tables as hex".into());
         return super::randomx::hash(&bytes, args.seed.as_deref().ok_or_else(missing)?);
     }
+    let name = match args.function {
+        Function::Work(algorithm) => algorithm.name(),
+        Function::Blake3 => "blake3",
+    };
+    if let Function::Work(algorithm) = args.function
+        && Epoch::of_test_chains(algorithm).is_ok()
+    {
+        if args.seed.is_some() {
+            return Err(Failure::Usage(format!("--seed: --height decides the tables of {name}")));
+        }
+        return super::ethash::hash(algorithm, &bytes, args.nonce.as_deref(), args.height);
+    }
     if args.seed.is_some() {
-        let name = match args.function {
-            Function::Work(algorithm) => algorithm.name(),
-            Function::Blake3 => "blake3",
-        };
         return Err(Failure::Usage(format!("--seed: {name} has no tables")));
+    }
+    if args.nonce.is_some() || args.height.is_some() {
+        return Err(Failure::Usage(format!("--nonce and --height do not go with {name}")));
     }
     let digest = match args.function {
         Function::Work(algorithm) => otedama_hash::hash(algorithm, &bytes)

@@ -7,6 +7,7 @@ pub(crate) mod chaos;
 pub(crate) mod config;
 #[cfg(all(feature = "server", feature = "sqlite"))]
 pub(crate) mod demo;
+pub(crate) mod ethash;
 #[cfg(feature = "sqlite")]
 pub(crate) mod export;
 pub(crate) mod hash;

@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use otedama_core::{Algorithm, Header, Work, hex};
 use otedama_gpu::pages;
+use otedama_hash::ethash::Epoch;
 use otedama_hash::{Kernel, NonceRange, Scan, Stop};
 
 use crate::args::ScanArgs;
@@ -35,13 +36,22 @@ pub(crate) fn run(args: &ScanArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A scanner of the kernel that was asked for. Where functions have tables, it is given the seed with the work.
+/// A scanner of the kernel that was asked for. Where functions have tables, it is given their key with the work.
 fn scanner(args: &ScanArgs, work: &mut Work, stop: &Stop) -> Result<Box<dyn Scan>, Failure> {
     #[cfg(feature = "randomx")]
     if args.algorithm == Algorithm::RANDOMX {
         return super::randomx::scanner(args.seed.as_deref(), args.kernel.as_deref(), work, stop);
     }
-    let _ = (work, stop);
+    if Epoch::of_test_chains(args.algorithm).is_ok() {
+        if args.seed.is_some() {
+            return Err(Failure::Usage(format!("--seed: --height decides the tables of {}", args.algorithm)));
+        }
+        if let Some(height) = args.height {
+            return super::ethash::scanner(args.algorithm, height, args.kernel.as_deref(), work, stop);
+        }
+    } else if args.height.is_some() {
+        return Err(Failure::Usage(format!("--height does not go with {}", args.algorithm)));
+    }
     if args.seed.is_some() {
         return Err(Failure::Usage(format!("--seed: {} has no tables", args.algorithm)));
     }
