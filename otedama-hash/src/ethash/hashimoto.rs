@@ -1,6 +1,6 @@
 //! Ethash's own loop over the dataset: from items that are made on the way, or from those that are there.
 
-use super::items::{Cache, Modulus, fnv, fnv_node};
+use super::items::{CHAINS, Cache, Modulus, fnv};
 use super::{Input, Node, Outcome};
 use crate::keccak::{Lanes, bytes_of, words};
 use otedama_core::Digest;
@@ -8,7 +8,7 @@ use otedama_core::Digest;
 const ACCESSES: u32 = 64;
 
 /// Hashes that are under way together with items that are made on the way, which are two for each.
-const LIGHT: usize = 4;
+const LIGHT: usize = CHAINS / 2;
 /// Hashes that are under way together where the items are there: enough to keep memory busy.
 const FULL: usize = 16;
 
@@ -20,11 +20,14 @@ pub(super) fn light<V: Lanes>(cache: &Cache<'_>, pages: Modulus, inputs: &[Input
     for (inputs, out) in groups.iter().zip(of_groups) {
         *out = hash::<V, LIGHT>(inputs, |mix: &mut [[Node; 2]; LIGHT], step, heads| {
             let page = page_of(mix, step, heads, pages);
-            let [a, b, c, d] = page.map(|page| 2 * page);
-            let items = V::items(cache, [a, a + 1, b, b + 1, c, c + 1, d, d + 1]);
+            let mut index = [0; CHAINS];
+            for (index, page) in index.as_chunks_mut().0.iter_mut().zip(page) {
+                *index = [2 * page, 2 * page + 1];
+            }
+            let items = V::items(cache, index);
             for (mix, items) in mix.iter_mut().zip(items.as_chunks::<2>().0) {
-                fnv_node(&mut mix[0], &items[0]);
-                fnv_node(&mut mix[1], &items[1]);
+                V::fnv_node(&mut mix[0], &items[0]);
+                V::fnv_node(&mut mix[1], &items[1]);
             }
         });
     }
@@ -32,8 +35,8 @@ pub(super) fn light<V: Lanes>(cache: &Cache<'_>, pages: Modulus, inputs: &[Input
         let [one] = hash::<V, 1>(&[*input], |mix: &mut [[Node; 2]; 1], step, heads| {
             let [page] = page_of(mix, step, heads, pages);
             let items = cache.items::<V, 2>([2 * page, 2 * page + 1]);
-            fnv_node(&mut mix[0][0], &items[0]);
-            fnv_node(&mut mix[0][1], &items[1]);
+            V::fnv_node(&mut mix[0][0], &items[0]);
+            V::fnv_node(&mut mix[0][1], &items[1]);
         });
         *out = one;
     }
@@ -66,8 +69,8 @@ fn hash_full<V: Lanes, const H: usize>(pages: &[[Node; 2]], inputs: &[Input; H])
         }
         for hash in 0..H {
             let [first, second] = &pages[next[hash]];
-            fnv_node(&mut mix[hash][0], first);
-            fnv_node(&mut mix[hash][1], second);
+            V::fnv_node(&mut mix[hash][0], first);
+            V::fnv_node(&mut mix[hash][1], second);
             // The last one is not read.
             next[hash] = page_after(&mix[hash], step + 1, heads[hash], count);
             let [first, second] = &pages[next[hash]];

@@ -3,20 +3,16 @@
 use super::Node;
 use crate::keccak::Lanes;
 
-const PRIME: u32 = 0x0100_0193;
+/// Items that are made together where there are enough to make: about as many lines as a core can wait for at once.
+pub(crate) const CHAINS: usize = 16;
+
+/// What the hash multiplies with.
+pub(crate) const PRIME: u32 = 0x0100_0193;
 
 /// The hash of Fowler, Noll and Vo, multiplication first.
 #[inline(always)]
 pub(crate) const fn fnv(a: u32, b: u32) -> u32 {
     a.wrapping_mul(PRIME) ^ b
-}
-
-/// The same for all words of two nodes: what vectors are for.
-#[inline(always)]
-pub(crate) fn fnv_node(mix: &mut Node, other: &Node) {
-    for (word, other) in mix.0.iter_mut().zip(&other.0) {
-        *word = fnv(*word, *other);
-    }
 }
 
 /// A divisor of which only remainders are wanted, as multiplications (Lemire, Kaser, Kurz: "Faster remainder by direct
@@ -74,7 +70,7 @@ impl<'a> Cache<'a> {
         }
         for parent in 1..=self.parents {
             for chain in 0..N {
-                fnv_node(&mut mix[chain], &self.nodes[next[chain]]);
+                V::fnv_node(&mut mix[chain], &self.nodes[next[chain]]);
                 // The last one is not read.
                 let word = mix[chain].0[parent as usize % 16];
                 next[chain] = self.count.of(fnv(index[chain] ^ parent, word));
@@ -88,13 +84,16 @@ impl<'a> Cache<'a> {
     /// The items from `first` on.
     #[inline(always)]
     pub(crate) fn fill<V: Lanes>(&self, first: u32, out: &mut [Node]) {
-        const CHAINS: u32 = 8;
         let mut first = first;
-        for group in out.chunks_mut(CHAINS as usize) {
-            let at = |chain| first.wrapping_add(chain);
-            let items = V::items(self, [at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7)]);
+        for group in out.chunks_mut(CHAINS) {
+            let mut next = first;
+            let index = [(); CHAINS].map(|()| {
+                next = next.wrapping_add(1);
+                next.wrapping_sub(1)
+            });
+            let items = V::items(self, index);
             group.copy_from_slice(&items[..group.len()]);
-            first = at(CHAINS);
+            first = next;
         }
     }
 }

@@ -12,8 +12,9 @@ use crate::scan::{NonceRange, Scan, Scanned, Stop, drive_wide, header};
 
 /// Hashes at once from a dataset, and between two looks at the stop flag: some tenths of a millisecond.
 const FULL: usize = 16;
-/// The same where items are made on the way, which takes milliseconds.
-const LIGHT: usize = 4;
+/// The same where items are made on the way, which takes milliseconds: of Ethash, and of `KawPow`.
+const LIGHT: usize = 8;
+const KAWPOW_LIGHT: usize = 4;
 
 /// Gives scanners the tables of an epoch; it decides what is shared and how many threads make it. A closure is one.
 pub trait Provider: Send + Sync {
@@ -133,6 +134,8 @@ impl Scan for Scanner {
         let first = input(&work.header, height);
         if tables.name() == "full" {
             Ok(search::<FULL>(&tables, work, first, range, stop, out))
+        } else if epoch.is_kawpow() {
+            Ok(search::<KAWPOW_LIGHT>(&tables, work, first, range, stop, out))
         } else {
             Ok(search::<LIGHT>(&tables, work, first, range, stop, out))
         }
@@ -205,7 +208,7 @@ macro_rules! kernels {
             available: || $engine.is_available(),
             scanner: |_| Box::new(Scanner::of_test_chains($algorithm, $engine)),
             memory: 0,
-            stop_interval: 4,
+            stop_interval: 16,
             known: Known { work: || known_work($algorithm), nonce: $known, before: 7, count: 23 },
         }
     };

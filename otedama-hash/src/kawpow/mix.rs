@@ -8,12 +8,12 @@ use super::program::{
     CACHE_WORDS, How, Kiss99, LANES, Merge, OFFSET, Operation, Program, REGISTERS, ROUNDS, Step, fnv1a,
     halves,
 };
-use crate::ethash::items::{Cache, Modulus};
+use crate::ethash::items::{CHAINS, Cache, Modulus};
 use crate::ethash::{Input, Node, Outcome};
 use crate::keccak::{Lanes, f800};
 
 /// Hashes that are under way together where items are made on the way, of which each takes four.
-const LIGHT: usize = 2;
+const LIGHT: usize = CHAINS / 4;
 /// Hashes that are under way together where the items are there.
 const FULL: usize = 4;
 
@@ -44,10 +44,16 @@ pub(crate) fn light<V: Lanes>(
     let (of_groups, of_rest) = out.as_chunks_mut::<LIGHT>();
     for (inputs, out) in groups.iter().zip(of_groups) {
         *out = hash::<V, LIGHT>(first, inputs, |addresses| {
-            let [a, b] = addresses.map(|address| number(pages.of(address)));
-            let items = V::items(cache, [a, a + 1, a + 2, a + 3, b, b + 1, b + 2, b + 3]);
-            let [a, b, c, d, e, f, g, h] = items;
-            [[a, b, c, d], [e, f, g, h]]
+            let mut index = [0; CHAINS];
+            for (index, address) in index.as_chunks_mut().0.iter_mut().zip(addresses) {
+                let a = number(pages.of(address));
+                *index = [a, a + 1, a + 2, a + 3];
+            }
+            let mut out = [[Node::ZERO; 4]; LIGHT];
+            for (page, items) in out.iter_mut().zip(V::items(cache, index).as_chunks().0) {
+                *page = *items;
+            }
+            out
         });
     }
     for (input, out) in rest.iter().zip(of_rest) {

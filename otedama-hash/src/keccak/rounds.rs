@@ -1,6 +1,6 @@
 //! The permutation Keccak-f[1600], on one state or on as many as a vector has lanes.
 
-use crate::ethash::items::Cache;
+use crate::ethash::items::{self, CHAINS, Cache};
 use crate::ethash::{Input, Node};
 use crate::kawpow::Program;
 use crate::kawpow::mix::{self, First, Mix};
@@ -27,14 +27,16 @@ pub(crate) trait Lanes: Copy {
     /// A rotation to the left; the two add up to 64.
     fn rotate<const LEFT: i32, const RIGHT: i32>(self) -> Self;
 
+    /// Mixes a node into another one: for each word, [`items::fnv`].
+    fn fnv_node(mix: &mut Node, other: &Node);
     /// [`super::hash_nodes`], not inlined.
     fn hash_nodes(nodes: &mut [Node]);
     /// [`super::absorb_headers`], not inlined.
     fn absorb_headers(inputs: &[Input], out: &mut [Node]);
     /// [`super::absorb_mixes`], not inlined.
     fn absorb_mixes(nodes: &[Node], mixes: &[[u64; 4]], out: &mut [[u64; 4]]);
-    /// [`Cache::items`] of eight chains, not inlined.
-    fn items(cache: &Cache<'_>, index: [u32; 8]) -> [Node; 8];
+    /// [`Cache::items`] of [`CHAINS`] chains, not inlined.
+    fn items(cache: &Cache<'_>, index: [u32; CHAINS]) -> [Node; CHAINS];
     /// [`mix::run`], not inlined.
     fn run(program: &Program, round: usize, mix: &mut Mix, first: &First, page: &[Node; 4]);
 }
@@ -72,6 +74,13 @@ impl Lanes for u64 {
         self.rotate_left(LEFT.unsigned_abs())
     }
 
+    #[inline(always)]
+    fn fnv_node(mix: &mut Node, other: &Node) {
+        for (word, other) in mix.0.iter_mut().zip(&other.0) {
+            *word = items::fnv(*word, *other);
+        }
+    }
+
     #[inline(never)]
     fn hash_nodes(nodes: &mut [Node]) {
         super::hash_nodes::<Self>(nodes);
@@ -88,8 +97,8 @@ impl Lanes for u64 {
     }
 
     #[inline(never)]
-    fn items(cache: &Cache<'_>, index: [u32; 8]) -> [Node; 8] {
-        cache.items::<Self, 8>(index)
+    fn items(cache: &Cache<'_>, index: [u32; CHAINS]) -> [Node; CHAINS] {
+        cache.items::<Self, CHAINS>(index)
     }
 
     #[inline(never)]

@@ -2,12 +2,13 @@
 #![expect(unsafe_code, reason = "vector instructions that not every CPU has")]
 
 use core::arch::x86_64::{
-    __m256i, _mm256_andnot_si256, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi64x, _mm256_slli_epi64,
-    _mm256_srli_epi64, _mm256_xor_si256,
+    __m256i, _mm256_andnot_si256, _mm256_load_si256, _mm256_mullo_epi32, _mm256_or_si256, _mm256_set_epi64x,
+    _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_slli_epi64, _mm256_srli_epi64, _mm256_store_si256,
+    _mm256_xor_si256,
 };
 
 use super::Lanes;
-use crate::ethash::items::Cache;
+use crate::ethash::items::{CHAINS, Cache, PRIME};
 use crate::ethash::{Input, Node};
 use crate::kawpow::Program;
 use crate::kawpow::mix::{self, First, Mix};
@@ -70,6 +71,23 @@ impl Lanes for Words {
         })
     }
 
+    #[inline(always)]
+    fn fnv_node(mix: &mut Node, other: &Node) {
+        let mix: *mut __m256i = mix.0.as_mut_ptr().cast();
+        let other: *const __m256i = other.0.as_ptr().cast();
+        for half in 0..2 {
+            // SAFETY: called only where the lanes are available. A node is two vectors, and begins at a multiple of 64.
+            unsafe {
+                let product = _mm256_mullo_epi32(
+                    _mm256_load_si256(mix.add(half)),
+                    _mm256_set1_epi32(PRIME.cast_signed()),
+                );
+                let mixed = _mm256_xor_si256(product, _mm256_load_si256(other.add(half)));
+                _mm256_store_si256(mix.add(half), mixed);
+            }
+        }
+    }
+
     fn hash_nodes(nodes: &mut [Node]) {
         #[target_feature(enable = "avx2")]
         fn run(nodes: &mut [Node]) {
@@ -97,10 +115,10 @@ impl Lanes for Words {
         unsafe { run(nodes, mixes, out) }
     }
 
-    fn items(cache: &Cache<'_>, index: [u32; 8]) -> [Node; 8] {
+    fn items(cache: &Cache<'_>, index: [u32; CHAINS]) -> [Node; CHAINS] {
         #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-        fn run(cache: &Cache<'_>, index: [u32; 8]) -> [Node; 8] {
-            cache.items::<Words, 8>(index)
+        fn run(cache: &Cache<'_>, index: [u32; CHAINS]) -> [Node; CHAINS] {
+            cache.items::<Words, CHAINS>(index)
         }
         // SAFETY: as above.
         unsafe { run(cache, index) }

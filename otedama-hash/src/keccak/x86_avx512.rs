@@ -2,12 +2,12 @@
 #![expect(unsafe_code, reason = "vector instructions that not every CPU has")]
 
 use core::arch::x86_64::{
-    __m512i, _mm512_rol_epi64, _mm512_set_epi64, _mm512_set1_epi64, _mm512_ternarylogic_epi64,
-    _mm512_xor_si512,
+    __m512i, _mm512_load_si512, _mm512_mullo_epi32, _mm512_rol_epi64, _mm512_set_epi64, _mm512_set1_epi32,
+    _mm512_set1_epi64, _mm512_store_si512, _mm512_ternarylogic_epi64, _mm512_xor_si512,
 };
 
 use super::Lanes;
-use crate::ethash::items::Cache;
+use crate::ethash::items::{CHAINS, Cache, PRIME};
 use crate::ethash::{Input, Node};
 use crate::kawpow::Program;
 use crate::kawpow::mix::{self, First, Mix};
@@ -71,6 +71,17 @@ impl Lanes for Words {
         Self(unsafe { _mm512_rol_epi64::<LEFT>(self.0) })
     }
 
+    #[inline(always)]
+    fn fnv_node(mix: &mut Node, other: &Node) {
+        let mix: *mut __m512i = mix.0.as_mut_ptr().cast();
+        let other: *const __m512i = other.0.as_ptr().cast();
+        // SAFETY: called only where the lanes are available. A node is one vector, and begins at a multiple of 64.
+        unsafe {
+            let product = _mm512_mullo_epi32(_mm512_load_si512(mix), _mm512_set1_epi32(PRIME.cast_signed()));
+            _mm512_store_si512(mix, _mm512_xor_si512(product, _mm512_load_si512(other)));
+        }
+    }
+
     fn hash_nodes(nodes: &mut [Node]) {
         #[target_feature(enable = "avx512f")]
         fn run(nodes: &mut [Node]) {
@@ -98,10 +109,10 @@ impl Lanes for Words {
         unsafe { run(nodes, mixes, out) }
     }
 
-    fn items(cache: &Cache<'_>, index: [u32; 8]) -> [Node; 8] {
+    fn items(cache: &Cache<'_>, index: [u32; CHAINS]) -> [Node; CHAINS] {
         #[target_feature(enable = "avx512f,avx2,bmi1,bmi2,lzcnt,popcnt")]
-        fn run(cache: &Cache<'_>, index: [u32; 8]) -> [Node; 8] {
-            cache.items::<Words, 8>(index)
+        fn run(cache: &Cache<'_>, index: [u32; CHAINS]) -> [Node; CHAINS] {
+            cache.items::<Words, CHAINS>(index)
         }
         // SAFETY: as above.
         unsafe { run(cache, index) }
