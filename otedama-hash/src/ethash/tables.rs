@@ -95,11 +95,14 @@ impl Tables {
         Self::light(epoch, engine, Arc::new(nodes))
     }
 
-    /// The dataset of test chains, made on this thread in a millisecond.
+    /// The dataset of test chains, made on this thread in some milliseconds.
     pub(crate) fn of_test_chains(algorithm: Algorithm, engine: Engine) -> Result<Self, EthashError> {
         let epoch = Epoch::of_test_chains(algorithm)?;
+        let mut cache = vec![Node::ZERO; epoch.cache_nodes() as usize];
+        Self::fill_cache(epoch, engine, &mut cache)?;
         let mut dataset = vec![Node::ZERO; epoch.dataset_items() as usize];
-        Self::make_light(epoch, engine)?.fill(0, &mut dataset)?;
+        let cache = Cache::new(&cache, epoch.parents());
+        engine.run(Task::Items { cache, first: 0, out: &mut dataset });
         Self::full(epoch, engine, Arc::new(dataset))
     }
 
