@@ -3,7 +3,7 @@
 use otedama_core::Reject;
 
 use crate::event::Rejection;
-use crate::v2::Code;
+use crate::v2::{Code, FrameError};
 
 /// Why a session must end: the peer is cut after what `poll_transmit` still yields.
 ///
@@ -92,6 +92,12 @@ pub enum SessionError {
         /// The limit, in events.
         limit: usize,
     },
+}
+
+impl From<FrameError> for SessionError {
+    fn from(FrameError::TooLong { limit, .. }: FrameError) -> Self {
+        Self::FrameTooLong { limit }
+    }
 }
 
 /// Protocols that are recognised by their first bytes where Stratum was expected.

@@ -169,9 +169,6 @@ impl Default for ClientLimits {
     }
 }
 
-/// Bytes of memory that a reader of frames keeps when it has nothing to do; 64 KiB.
-pub(crate) const SPARE_FRAME: usize = 64 * 1024;
-
 /// What a client may make a [`TemplateServer`](crate::v2::TemplateServer) hold, and how long it may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

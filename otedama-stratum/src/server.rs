@@ -127,7 +127,8 @@ impl ServerSession {
         each!(mut self, server => server.poll_event())
     }
 
-    /// The next bytes to send. What many sessions send is shared between them, not copied.
+    /// The next bytes to send. What many sessions send is shared between them, not copied. Over Stratum V2 a piece may end
+    /// within a frame: whatever takes only whole frames, as `noise::Stream` does, takes all the pieces in one.
     pub fn poll_transmit(&mut self) -> Option<Bytes> {
         each!(mut self, server => server.poll_transmit())
     }

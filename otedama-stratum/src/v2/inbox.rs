@@ -4,7 +4,6 @@ use alloc::vec::Vec;
 
 use otedama_core::{Moment, Now};
 
-use crate::error::SessionError;
 use crate::v2::{Frame, FrameError, Header};
 
 /// The part of a frame that came so far, never more than the limit and a header.
@@ -21,13 +20,13 @@ impl Inbox {
     /// Hands each whole frame to `each`. Whole frames within `bytes` are not copied.
     ///
     /// Stops at the first error.
-    pub(in crate::v2) fn feed(
+    pub(in crate::v2) fn feed<E: From<FrameError>>(
         &mut self,
         mut bytes: &[u8],
         limit: usize,
         now: Now,
-        mut each: impl FnMut(Frame<'_>) -> Result<(), SessionError>,
-    ) -> Result<(), SessionError> {
+        mut each: impl FnMut(Frame<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         while !self.partial.is_empty() {
             let missing = match self.partial.split_first_chunk() {
                 None => Header::LEN - self.partial.len(),
@@ -36,7 +35,7 @@ impl Inbox {
             let (more, rest) = bytes.split_at(missing.min(bytes.len()));
             self.partial.extend_from_slice(more);
             bytes = rest;
-            match split(&self.partial, limit)? {
+            match Frame::split(&self.partial, limit)? {
                 Some((frame, _)) => each(frame)?,
                 // A header without the rest of its frame.
                 None if !bytes.is_empty() => continue,
@@ -46,7 +45,7 @@ impl Inbox {
             self.partial.shrink_to(KEEP);
             self.began = None;
         }
-        while let Some((frame, used)) = split(bytes, limit)? {
+        while let Some((frame, used)) = Frame::split(bytes, limit)? {
             each(frame)?;
             bytes = bytes.get(used..).unwrap_or_default();
         }
@@ -63,14 +62,10 @@ impl Inbox {
     }
 }
 
-fn split(bytes: &[u8], limit: usize) -> Result<Option<(Frame<'_>, usize)>, SessionError> {
-    Frame::split(bytes, limit)
-        .map_err(|FrameError::TooLong { limit, .. }| SessionError::FrameTooLong { limit })
-}
-
-fn payload_len(header: &[u8; Header::LEN], limit: usize) -> Result<usize, SessionError> {
-    let len = usize::try_from(Header::decode(header).payload_len().get()).unwrap_or(usize::MAX);
-    if len > limit { Err(SessionError::FrameTooLong { limit }) } else { Ok(len) }
+fn payload_len(header: &[u8; Header::LEN], limit: usize) -> Result<usize, FrameError> {
+    let header = Header::decode(header);
+    let len = usize::try_from(header.payload_len().get()).unwrap_or(usize::MAX);
+    if len > limit { Err(FrameError::TooLong { kind: header.kind(), len, limit }) } else { Ok(len) }
 }
 
 #[cfg(test)]
@@ -80,7 +75,7 @@ mod tests {
 
     const STREAM: &[u8] = b"\0\0\x01\0\0\0\0\x80\x1b\x02\0\0ab\x01\0\0\x01\0\0c\0\0";
 
-    fn frames(chunks: &[&[u8]], limit: usize) -> Result<Vec<(u16, u8, Vec<u8>)>, SessionError> {
+    fn frames(chunks: &[&[u8]], limit: usize) -> Result<Vec<(u16, u8, Vec<u8>)>, FrameError> {
         let (mut inbox, mut out) = (Inbox::default(), Vec::new());
         for chunk in chunks {
             inbox.feed(chunk, limit, Now::default(), |frame| {
@@ -104,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_limit_is_exact() {
-        let error = Err(SessionError::FrameTooLong { limit: 1 });
+        let error = Err(FrameError::TooLong { kind: 0x1b, len: 2, limit: 1 });
         for size in 1..=STREAM.len() {
             let chunks: Vec<_> = STREAM.chunks(size).collect();
             assert_eq!(frames(&chunks, 1), error, "chunks of {size}");

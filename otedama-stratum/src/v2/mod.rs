@@ -33,6 +33,7 @@ mod error;
 mod frame;
 mod inbox;
 mod message;
+mod outbox;
 #[cfg(test)]
 mod sample;
 mod seq;

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use otedama_core::{Moment, Now};
 
 use super::error::{DistributionError, SendError};
-use super::frames::FrameReader;
-use super::outbox::Outbox;
 use super::values::{TemplateOffer, TemplateSolution, TemplateTransactions};
 use crate::limits::TemplateClientLimits;
 use crate::v2::common::{Protocol, SetupConnection, SetupConnectionSuccess, VERSION};
+use crate::v2::inbox::Inbox;
+use crate::v2::outbox::Outbox;
 use crate::v2::template::{
     CoinbaseOutputConstraints, NewTemplate, RequestTransactionData, RequestTransactionDataSuccess,
     SetNewPrevHash,
@@ -89,7 +89,7 @@ pub enum TemplateClientEvent {
 #[derive(Debug)]
 pub struct TemplateClient {
     config: TemplateClientConfig,
-    frames: FrameReader,
+    inbox: Inbox,
     out: Outbox,
     events: VecDeque<TemplateClientEvent>,
     ready: bool,
@@ -118,8 +118,8 @@ impl TemplateClient {
             firmware: Str0_255::EMPTY,
             device_id: Str0_255::EMPTY,
         });
-        let (frames, events) = (FrameReader::default(), VecDeque::new());
-        Self { config, frames, out, events, ready: false, heard: now.moment, asked: None, failed: None }
+        let (inbox, events) = (Inbox::default(), VecDeque::new());
+        Self { config, inbox, out, events, ready: false, heard: now.moment, asked: None, failed: None }
     }
 
     /// Takes bytes from the server, cut anywhere.
@@ -131,9 +131,9 @@ impl TemplateClient {
         if self.ready {
             (self.heard, self.asked) = (now.moment, None);
         }
-        let mut frames = core::mem::take(&mut self.frames);
-        let result = frames.feed(bytes, self.config.limits.frame, now, |frame| self.frame(frame, now));
-        self.frames = frames;
+        let mut inbox = core::mem::take(&mut self.inbox);
+        let result = inbox.feed(bytes, self.config.limits.frame, now, |frame| self.frame(frame, now));
+        self.inbox = inbox;
         if let Err(error) = result {
             self.failed.get_or_insert(error);
         }
@@ -221,7 +221,7 @@ impl TemplateClient {
 
     /// Bytes that wait to be sent.
     #[must_use]
-    pub const fn buffered_bytes(&self) -> usize {
+    pub fn buffered_bytes(&self) -> usize {
         self.out.len()
     }
 
@@ -292,7 +292,7 @@ impl TemplateClient {
         let limits = &self.config.limits;
         let setup = (!self.ready).then(|| (self.heard.plus(limits.setup), DistributionError::NoAnswer));
         let answer = self.asked.map(|asked| (asked.plus(limits.answer), DistributionError::NoAnswer));
-        let frame = self.frames.began().map(|began| began.plus(limits.frame_time));
+        let frame = self.inbox.began().map(|began| began.plus(limits.frame_time));
         let frame = frame.map(|at| (at, DistributionError::FrameTimeout));
         [setup, answer, frame].into_iter().flatten()
     }

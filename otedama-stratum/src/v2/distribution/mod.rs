@@ -31,8 +31,6 @@
 
 mod client;
 mod error;
-mod frames;
-mod outbox;
 mod server;
 #[cfg(test)]
 mod tests;

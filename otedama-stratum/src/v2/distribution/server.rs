@@ -9,11 +9,11 @@ use bytes::Bytes;
 use otedama_core::{Moment, Now};
 
 use super::error::{DistributionError, SendError};
-use super::frames::FrameReader;
-use super::outbox::Outbox;
 use super::values::{EncodedTransactions, TemplateOffer, TemplateSolution};
 use crate::limits::TemplateServerLimits;
 use crate::v2::common::{Protocol, SetupConnection, SetupConnectionError, SetupConnectionSuccess, VERSION};
+use crate::v2::inbox::Inbox;
+use crate::v2::outbox::Outbox;
 use crate::v2::template::{CoinbaseOutputConstraints, RequestTransactionDataError, SetNewPrevHash};
 use crate::v2::{Code, Frame, Message};
 
@@ -29,7 +29,7 @@ use crate::v2::{Code, Frame, Message};
 #[derive(Debug)]
 pub struct TemplateServer {
     limits: Arc<TemplateServerLimits>,
-    frames: FrameReader,
+    inbox: Inbox,
     out: Outbox,
     events: VecDeque<TemplateServerEvent>,
     state: State,
@@ -74,7 +74,7 @@ impl TemplateServer {
     pub fn new(limits: Arc<TemplateServerLimits>, now: Now) -> Self {
         Self {
             limits,
-            frames: FrameReader::default(),
+            inbox: Inbox::default(),
             out: Outbox::default(),
             events: VecDeque::new(),
             state: State::Opening,
@@ -89,9 +89,9 @@ impl TemplateServer {
     /// [`DistributionError`] once the session must end, and the same one at every later call.
     pub fn handle_input(&mut self, bytes: &[u8], now: Now) -> Result<(), DistributionError> {
         self.check()?;
-        let mut frames = core::mem::take(&mut self.frames);
-        let result = frames.feed(bytes, self.limits.frame, now, |frame| self.frame(frame, now));
-        self.frames = frames;
+        let mut inbox = core::mem::take(&mut self.inbox);
+        let result = inbox.feed(bytes, self.limits.frame, now, |frame| self.frame(frame, now));
+        self.inbox = inbox;
         if let Err(error) = result {
             self.failed.get_or_insert(error);
         }
@@ -186,7 +186,7 @@ impl TemplateServer {
 
     /// Bytes that wait to be sent.
     #[must_use]
-    pub const fn buffered_bytes(&self) -> usize {
+    pub fn buffered_bytes(&self) -> usize {
         self.out.len()
     }
 
@@ -247,7 +247,7 @@ impl TemplateServer {
             State::Ready => None,
         };
         let state = state.map(|(patience, error)| (self.since.plus(patience), error));
-        let frame = self.frames.began().map(|began| began.plus(limits.frame_time));
+        let frame = self.inbox.began().map(|began| began.plus(limits.frame_time));
         state.into_iter().chain(frame.map(|at| (at, DistributionError::FrameTimeout)))
     }
 

@@ -3,9 +3,9 @@
 use alloc::collections::VecDeque;
 
 use super::channels::Channels;
-use super::outbox::Outbox;
 use crate::v2::Code;
 use crate::v2::mining::{SubmitSharesError, SubmitSharesSuccess};
+use crate::v2::outbox::Outbox;
 
 /// Shares from the first that is not yet answered on.
 #[derive(Debug, Default)]
@@ -78,7 +78,7 @@ impl Answers {
                         error_code: code.into(),
                     };
                     // It always fits a frame.
-                    let _ = out.put(&error);
+                    out.message(&error);
                 }
             }
         }
@@ -115,7 +115,7 @@ impl Answers {
             new_shares_sum: u64::try_from(weight >> 32).unwrap_or(u64::MAX),
         };
         // It always fits a frame.
-        let _ = out.put(&success);
+        out.message(&success);
     }
 
     /// Lets the shares of a closed channel go without an answer; the embedder may still give one.

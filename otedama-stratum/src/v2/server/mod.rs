@@ -3,10 +3,8 @@
 mod answers;
 mod channels;
 mod form;
-
 mod jobs;
 mod opening;
-mod outbox;
 mod setup;
 mod shares;
 mod workers;
@@ -22,7 +20,6 @@ use self::answers::Answers;
 use self::channels::Channels;
 pub(crate) use self::form::Form;
 use self::opening::Open;
-use self::outbox::Outbox;
 use self::setup::Peer;
 use self::workers::Workers;
 use super::common::SetupConnection;
@@ -36,6 +33,7 @@ use crate::error::SessionError;
 use crate::event::{Refused, ServerEvent};
 use crate::server::ServerConfig;
 use crate::v2::inbox::Inbox;
+use crate::v2::outbox::Outbox;
 
 /// The group of a connection whose channels can share messages.
 const GROUP: u32 = 1;

@@ -10,7 +10,7 @@ use crate::v2::{Encode, EncodeError};
 ///
 /// The piece that gathers is used again and again as long as those who take it let go of it.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(in crate::v2) struct Outbox {
     pieces: VecDeque<Bytes>,
     queued: usize,
     tail: BytesMut,
@@ -25,7 +25,7 @@ impl Outbox {
     ///
     /// # Errors
     /// [`EncodeError`] if it fits no frame; nothing is sent then.
-    pub(super) fn put(&mut self, message: &impl Encode) -> Result<(), EncodeError> {
+    pub(in crate::v2) fn put(&mut self, message: &impl Encode) -> Result<(), EncodeError> {
         // Too long a message must not make the buffer grow.
         message.header()?;
         let start = self.tail.len();
@@ -38,16 +38,26 @@ impl Outbox {
         message.encode(place).map(|_| ()).inspect_err(|_| self.tail.truncate(start))
     }
 
+    /// Sends a message that fits a frame whatever it says.
+    pub(in crate::v2) fn message(&mut self, message: &impl Encode) {
+        let _ = self.put(message);
+    }
+
     /// Sends the beginning of a message whose rest is shared.
-    pub(super) fn put_head(&mut self, head: &[u8], rest: Bytes) {
+    pub(in crate::v2) fn put_head(&mut self, head: &[u8], rest: Bytes) {
         self.tail.extend_from_slice(head);
+        self.share(rest);
+    }
+
+    /// Sends whole messages that are shared.
+    pub(in crate::v2) fn share(&mut self, frames: Bytes) {
         self.seal();
-        self.queued += rest.len();
-        self.pieces.push_back(rest);
+        self.queued += frames.len();
+        self.pieces.push_back(frames);
     }
 
     /// The next piece to send.
-    pub(super) fn take(&mut self) -> Option<Bytes> {
+    pub(in crate::v2) fn take(&mut self) -> Option<Bytes> {
         if self.pieces.is_empty() {
             self.seal();
         }
@@ -57,7 +67,7 @@ impl Outbox {
     }
 
     /// Bytes that wait.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::v2) fn len(&self) -> usize {
         self.queued + self.tail.len()
     }
 
