@@ -7,11 +7,17 @@ pub(crate) const MAX_TEMPLATE_TRANSACTIONS: usize = 25_000;
 #[cfg(feature = "server")]
 pub(crate) const MAX_HTTP_HEAD: usize = 8 * 1024;
 
-/// Bounds on what waits for a node.
+/// Bounds on what waits for a node, and on how long it is waited for.
 #[cfg(feature = "server")]
 pub(crate) mod node {
+    use std::time::Duration;
+
     /// Questions of one kind that wait while a node is slow; of more, the oldest are given up and asked again later.
     pub(crate) const MAX_QUESTIONS: usize = 4096;
+    /// How long a node is asked for news before its template is fetched anew.
+    pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+    /// Between two questions to a node, or to a journal, that fails.
+    pub(crate) const RETRY: Duration = Duration::from_secs(1);
 }
 
 /// Bounds on a node that gives templates over Stratum V2.
@@ -57,10 +63,6 @@ pub(crate) mod provider {
     pub(crate) const MAX_BLOCKS: usize = 1024;
     /// How often a node that does not answer is given a block.
     pub(crate) const ATTEMPTS: u32 = 5;
-    /// Between two of those.
-    pub(crate) const RETRY: Duration = Duration::from_secs(1);
-    /// How long a node is asked for news before it is asked anew.
-    pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
     /// Bytes of one write, and how long it may take.
     pub(crate) const WRITE: (usize, Duration) = (64 * 1024, Duration::from_secs(30));
     /// Bytes taken from a socket in one go.

@@ -4,6 +4,8 @@
 pub mod bitcoind;
 pub mod devnet;
 #[cfg(feature = "server")]
+pub(crate) mod follow;
+#[cfg(feature = "server")]
 pub mod sv2;
 
 use std::fmt::Debug;

@@ -13,14 +13,16 @@ use tokio::sync::mpsc;
 
 use super::Provider;
 use super::connection::{self, Listening};
-use super::follow::{self, Actor, Rules};
-use super::hub::Hub;
+use super::follow::{Actor, Rules};
+use super::hub::{Hub, Message};
 use crate::coin::Coin;
 use crate::core::NodeId;
 use crate::limits::provider::{MAX_SUBMISSIONS, NEWS};
 use crate::node::Node;
+use crate::node::follow::follow;
 #[cfg(feature = "noise")]
 use crate::server::secure::Keys;
+use crate::template::Template;
 
 /// A provider that is described but not started.
 #[derive(Debug)]
@@ -114,8 +116,14 @@ impl ProviderBuilder {
         let nodes: Vec<Arc<dyn Node>> = self.nodes.into_iter().map(Arc::from).collect();
         let mut provider = Provider { events, addresses, tasks: Vec::new(), stop };
         for (index, node) in nodes.iter().enumerate() {
-            let (rules, stop) = (Arc::clone(&rules), Arc::clone(&provider.stop));
-            follow::follow(NodeId(index), Arc::clone(node), rules, stop, messages.clone())
+            let (id, rules) = (NodeId(index), Arc::clone(&rules));
+            let judge = move |chain: &str, template: &Template| rules.judge(chain, template);
+            let message = move |news| match news {
+                Ok(template) => Message::Template(id, template),
+                Err(error) => Message::NodeFailed(id, error),
+            };
+            let (node, stop) = (Arc::clone(node), Arc::clone(&provider.stop));
+            follow(format!("otedama-template-{index}"), node, stop, judge, messages.clone(), message)
                 .map_err(StartError::Thread)?;
         }
         let listening = Listening {

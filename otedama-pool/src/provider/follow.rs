@@ -1,7 +1,6 @@
-//! The nodes: their templates, each fetched by a thread, and blocks on the way to them.
+//! The nodes: what their templates must be like, and blocks on the way to them.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use otedama_core::Hash256;
@@ -12,7 +11,8 @@ use super::hub::{Hub, Message};
 use crate::coin::{Chain, Coin};
 use crate::core::NodeId;
 use crate::core::source::Sources;
-use crate::limits::provider::{ATTEMPTS, MAX_BLOCKS, MAX_SUBMISSIONS, PATIENCE, RETRY};
+use crate::limits::node::RETRY;
+use crate::limits::provider::{ATTEMPTS, MAX_BLOCKS, MAX_SUBMISSIONS};
 use crate::node::{Node, NodeError};
 use crate::template::Template;
 
@@ -29,7 +29,7 @@ impl Rules {
         Self { coin, chain: Mutex::new(None) }
     }
 
-    fn judge(&self, chain: &str, template: &Template) -> Result<(), NodeError> {
+    pub(super) fn judge(&self, chain: &str, template: &Template) -> Result<(), NodeError> {
         let known =
             Chain::find(chain).ok_or_else(|| NodeError::Unsupported(format!("the chain {chain:?}")))?;
         let mut first = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,61 +42,6 @@ impl Rules {
         }
         template.check(&self.coin, known).map_err(|error| NodeError::Malformed(error.to_string()))
     }
-}
-
-/// Follows a node until the flag is raised or nobody listens any more.
-pub(super) fn follow(
-    id: NodeId,
-    node: Arc<dyn Node>,
-    rules: Arc<Rules>,
-    stop: Arc<AtomicBool>,
-    messages: mpsc::Sender<Message>,
-) -> std::io::Result<()> {
-    let thread = std::thread::Builder::new().name(format!("otedama-template-{}", id.0));
-    thread.spawn(move || {
-        let (mut seen, mut chain): (Option<Arc<Template>>, _) = (None, None);
-        while !stop.load(Ordering::Relaxed) {
-            let news = news(node.as_ref(), seen.as_deref(), &mut chain, &rules);
-            let failed = news.is_err();
-            let message = match news {
-                Ok(template) => Message::Template(id, Arc::clone(seen.insert(Arc::new(template)))),
-                Err(error) => {
-                    (seen, chain) = (None, None);
-                    Message::NodeFailed(id, error)
-                }
-            };
-            if messages.blocking_send(message).is_err() {
-                return;
-            }
-            if failed {
-                std::thread::sleep(RETRY);
-            }
-        }
-    })?;
-    Ok(())
-}
-
-/// As for a pool: the node is asked for its chain once, until it fails.
-fn news(
-    node: &dyn Node,
-    seen: Option<&Template>,
-    chain: &mut Option<String>,
-    rules: &Rules,
-) -> Result<Template, NodeError> {
-    let news = match seen {
-        None => None,
-        Some(seen) => node.next_template(seen, PATIENCE)?,
-    };
-    let template = match news {
-        Some(template) => template,
-        None => node.template()?,
-    };
-    let chain = match chain {
-        Some(chain) => chain,
-        None => chain.insert(node.chain()?),
-    };
-    rules.judge(chain, &template)?;
-    Ok(template)
 }
 
 /// The task that owns the nodes.

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::Pool;
-use super::actor::{Actor, StopFlag};
+use super::actor::{Actor, Message, StopFlag};
 use super::clock::Clock;
 use super::hooks::{Applicant, Authorizer, Hooks};
 use super::layer::Ground;
@@ -24,7 +24,8 @@ use crate::coin::{Address, AddressError, Chain, Coin};
 use crate::core::{Authorization, CoreConfig, CoreLimits, Newcomer, NodeId, PREFIX_LEN, PoolCore};
 use crate::job::{Layout, Payout};
 use crate::journal::{Journal, JournalError, Memory};
-use crate::node::Node;
+use crate::node::follow::follow;
+use crate::node::{Node, NodeError};
 use crate::points;
 use crate::scheme::{OwesNothing, Scheme};
 use crate::template::{CoinbasePlan, Marker, Template, TemplateError};
@@ -177,9 +178,14 @@ impl<S: Scheme + 'static> PoolBuilder<S, Journaled> {
             threads::journal(journal, config.pool.clone(), messages.clone()).map_err(StartError::Thread)?;
         let hashing = Hashing::start(verifier, &messages).map_err(StartError::Thread)?;
         for (index, node) in nodes.iter().enumerate() {
-            let (chains, flag) = (chains.clone(), Arc::clone(&stop.0));
-            let judge = Box::new(move |chain: &str, template: &Template| chains.judge(chain, template));
-            threads::follow(NodeId(index), Arc::clone(node), judge, flag, messages.clone())
+            let (id, chains) = (NodeId(index), chains.clone());
+            let judge = move |chain: &str, template: &Template| chains.judge(chain, template);
+            let message = move |news| match news {
+                Ok(template) => Message::Template(id, template),
+                Err(error) => Message::NodeFailed(id, error),
+            };
+            let (node, flag) = (Arc::clone(node), Arc::clone(&stop.0));
+            follow(format!("otedama-node-{index}"), node, flag, judge, messages.clone(), message)
                 .map_err(StartError::Thread)?;
         }
         let ground = Arc::new(ground(&options, clock));
@@ -394,14 +400,14 @@ impl Chains {
     }
 
     /// Whether this template of a node that follows this chain can be mined on with the pool's address.
-    fn judge(&self, chain: &str, template: &Template) -> Result<(), String> {
+    fn judge(&self, chain: &str, template: &Template) -> Result<(), NodeError> {
         match Chain::find(chain) {
             Some(chain) if self.possible.contains(&chain) => {
-                template.check(&self.coin, chain).map_err(|error| error.to_string())
+                template.check(&self.coin, chain).map_err(|error| NodeError::Malformed(error.to_string()))
             }
-            _ => Err(format!(
+            _ => Err(NodeError::Malformed(format!(
                 "the node follows the chain {chain:?}, on which the pool's address does not exist"
-            )),
+            ))),
         }
     }
 

@@ -1,10 +1,8 @@
-//! What blocks has threads of its own: the journal, the hashing, the nodes.
+//! What blocks has threads of its own: the journal and the hashing. The nodes' are in `node::follow`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use otedama_core::{Algorithm, Claim, Digest, Weight};
 use otedama_hash::Verifier;
@@ -12,16 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::actor::Message;
 use crate::account::PoolName;
-use crate::core::{BatchId, CheckId, NodeId};
+use crate::core::{BatchId, CheckId};
 use crate::journal::{Balance, Entry, Journal, JournalError};
-use crate::node::{Node, NodeError};
 use crate::points;
-use crate::template::Template;
-
-/// How long a node is asked for news before its template is fetched anew.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Between two questions to a node that fails.
-pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// What the journal's thread is asked to do.
 #[derive(Debug)]
@@ -138,67 +129,4 @@ fn verify(
             return;
         }
     }
-}
-
-/// Judges what a node says: the chain that it follows, and a template of it.
-pub(super) type Judge = Box<dyn Fn(&str, &Template) -> Result<(), String> + Send>;
-
-/// Follows a node until the flag is raised or nobody listens any more.
-pub(super) fn follow(
-    id: NodeId,
-    node: Arc<dyn Node>,
-    judge: Judge,
-    stop: Arc<AtomicBool>,
-    messages: mpsc::Sender<Message>,
-) -> std::io::Result<()> {
-    let thread = std::thread::Builder::new().name(format!("otedama-node-{}", id.0));
-    thread.spawn(move || {
-        let mut seen: Option<Arc<Template>> = None;
-        let mut chain = None;
-        while !stop.load(Ordering::Relaxed) {
-            let news = news(node.as_ref(), seen.as_deref(), &mut chain, &judge);
-            let failed = news.is_err();
-            let message = match news {
-                Ok(template) => {
-                    let template = seen.insert(Arc::new(template));
-                    Message::Template(id, Arc::clone(template))
-                }
-                Err(error) => {
-                    (seen, chain) = (None, None);
-                    Message::NodeFailed(id, error)
-                }
-            };
-            if messages.blocking_send(message).is_err() {
-                return;
-            }
-            if failed {
-                std::thread::sleep(RETRY);
-            }
-        }
-    })?;
-    Ok(())
-}
-
-/// The next template: at once if none was seen, else when there is news, and a fresh one when there is none for long.
-/// The node is asked for its chain once, until it fails: it may have been replaced by another.
-fn news(
-    node: &dyn Node,
-    seen: Option<&Template>,
-    chain: &mut Option<String>,
-    judge: &Judge,
-) -> Result<Template, NodeError> {
-    let news = match seen {
-        None => None,
-        Some(seen) => node.next_template(seen, PATIENCE)?,
-    };
-    let template = match news {
-        Some(template) => template,
-        None => node.template()?,
-    };
-    let chain = match chain {
-        Some(chain) => chain,
-        None => chain.insert(node.chain()?),
-    };
-    judge(chain, &template).map_err(NodeError::Malformed)?;
-    Ok(template)
 }
