@@ -3,6 +3,9 @@
 /// Transactions of a template; a block of 4,000,000 weight units holds fewer than 17,000 of the smallest ones.
 pub(crate) const MAX_TEMPLATE_TRANSACTIONS: usize = 25_000;
 
+/// How often a node's tip is looked at.
+pub(crate) const TIP_POLL: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// Bytes of the head of an HTTP request to the mining port.
 #[cfg(feature = "server")]
 pub(crate) const MAX_HTTP_HEAD: usize = 8 * 1024;
@@ -92,8 +95,6 @@ pub(crate) mod rpc {
     pub(crate) const LONG_POLL_PATIENCE: Duration = Duration::from_secs(300);
     /// How long a failed long poll is left alone.
     pub(crate) const LONG_POLL_RETRY: Duration = Duration::from_secs(5);
-    /// How often the tip is looked at beside a long poll.
-    pub(crate) const TIP_POLL: Duration = Duration::from_millis(500);
 }
 
 /// Names of accounts and workers that the SQLite journal keeps in memory; beyond it starts anew.

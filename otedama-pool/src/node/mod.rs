@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use otedama_core::Hash256;
 
+use crate::limits::TIP_POLL;
 use crate::template::Template;
 
 #[cfg(feature = "server")]
@@ -22,7 +23,7 @@ pub use devnet::{Devnet, DevnetConfig, DevnetError};
 #[cfg(feature = "server")]
 pub use sv2::{TemplateProvider, TemplateProviderConfig};
 
-/// A full node. Calls block; a shell gives each node a thread of its own.
+/// A full node, or whatever else knows what to mine next. Calls block; a shell gives each node a thread of its own.
 pub trait Node: Debug + Send + Sync {
     /// What the operator calls it, for logs: an URL without credentials.
     fn name(&self) -> &str;
@@ -33,11 +34,13 @@ pub trait Node: Debug + Send + Sync {
     /// [`NodeError`] if the node does not answer or answers nonsense.
     fn chain(&self) -> Result<String, NodeError>;
 
-    /// The tip of its best chain.
+    /// The tip of its best chain; what a template builds on, unless there is a quicker way to know.
     ///
     /// # Errors
     /// [`NodeError`] if the node does not answer or answers nonsense.
-    fn tip(&self) -> Result<Hash256, NodeError>;
+    fn tip(&self) -> Result<Hash256, NodeError> {
+        self.template().map(|template| template.previous)
+    }
 
     /// A template on the tip.
     ///
@@ -47,9 +50,22 @@ pub trait Node: Debug + Send + Sync {
 
     /// Waits until `seen` is outdated, and returns the next template; `None` after `patience` without news.
     ///
+    /// Unless there is a better way to know, the tip is looked at twice a second.
+    ///
     /// # Errors
     /// [`NodeError`] as for [`template`](Self::template).
-    fn next_template(&self, seen: &Template, patience: Duration) -> Result<Option<Template>, NodeError>;
+    fn next_template(&self, seen: &Template, patience: Duration) -> Result<Option<Template>, NodeError> {
+        let mut left = patience;
+        while self.tip()? == seen.previous {
+            if left.is_zero() {
+                return Ok(None);
+            }
+            let pause = left.min(TIP_POLL);
+            std::thread::sleep(pause);
+            left -= pause;
+        }
+        self.template().map(Some)
+    }
 
     /// Hands in a serialised block. The answer is the node's first word, not the last: only [`block`](Self::block)
     /// says whether the block is on the chain.
@@ -58,11 +74,14 @@ pub trait Node: Debug + Send + Sync {
     /// [`NodeError`] if it is unknown whether the node has seen the block.
     fn submit(&self, block: &[u8]) -> Result<Submission, NodeError>;
 
-    /// Asks whether the node would take the block, proof of work aside. `None` if it cannot say.
+    /// Asks whether the node would take the block, proof of work aside. `None` if it cannot say, as most cannot.
     ///
     /// # Errors
     /// [`NodeError`] if the node does not answer.
-    fn propose(&self, block: &[u8]) -> Result<Option<Submission>, NodeError>;
+    fn propose(&self, block: &[u8]) -> Result<Option<Submission>, NodeError> {
+        let _ = block;
+        Ok(None)
+    }
 
     /// What the node knows of a block; `None` if it never heard of it.
     ///
@@ -186,4 +205,52 @@ pub enum NodeError {
     /// Its answer makes no sense. The node is at fault.
     #[error("node answers nonsense: {0}")]
     Malformed(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use otedama_core::{Amount, CompactTarget};
+
+    use super::*;
+
+    /// What somebody writes who has templates and nothing else. Its tip moves with every third question.
+    #[derive(Debug, Default)]
+    struct Own(AtomicU32);
+
+    impl Node for Own {
+        fn name(&self) -> &str {
+            "own"
+        }
+
+        fn chain(&self) -> Result<String, NodeError> {
+            Ok("regtest".into())
+        }
+
+        fn template(&self) -> Result<Template, NodeError> {
+            let height = self.0.fetch_add(1, Ordering::Relaxed) / 3;
+            let tip = Hash256::from_internal([u8::try_from(height).unwrap_or(u8::MAX); 32]);
+            Ok(Template::new(height, tip, CompactTarget::from_bits(0x207f_ffff), 0, Amount::ZERO))
+        }
+
+        fn submit(&self, _: &[u8]) -> Result<Submission, NodeError> {
+            Ok(Submission::Known)
+        }
+
+        fn block(&self, _: Hash256) -> Result<Option<BlockStatus>, NodeError> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn whoever_has_templates_is_a_node() {
+        let own = Own::default();
+        let first = own.template().unwrap();
+        assert_eq!(own.tip(), Ok(first.previous));
+        assert_eq!(own.next_template(&first, Duration::ZERO), Ok(None));
+        let next = own.next_template(&first, Duration::from_secs(60)).unwrap().unwrap();
+        assert_eq!((first.height, next.height), (0, 1));
+        assert_eq!(own.propose(&[]), Ok(None));
+    }
 }

@@ -30,6 +30,40 @@ use crate::scheme::Scheme;
 /// A running pool. Dropping it stops it.
 ///
 /// Made by [`Pool::builder`]; it needs a tokio runtime with time and I/O.
+///
+/// A pool for Stratum V2 and V1, on templates of one's own, which here have nothing in them but the subsidy:
+///
+/// ```no_run
+/// # #[cfg(feature = "noise")]
+/// # mod example {
+/// use otedama_core::{Amount, Hash256};
+/// use otedama_pool::node::{BlockStatus, Node, NodeError, Submission};
+/// use otedama_pool::{Coin, Chain, Pool, Template, journal::Memory, scheme::Solo};
+/// use otedama_stratum::noise::AuthoritySecret;
+///
+/// #[derive(Debug)]
+/// struct Empty<N>(N); // on the tip of any node
+///
+/// impl<N: Node> Node for Empty<N> {
+///     fn name(&self) -> &str { "empty blocks" }
+///     fn chain(&self) -> Result<String, NodeError> { self.0.chain() }
+///     fn template(&self) -> Result<Template, NodeError> {
+///         let full = self.0.template()?;
+///         let subsidy = Coin::BITCOIN.subsidy(Chain::Main, full.height).unwrap_or(Amount::ZERO);
+///         Ok(Template::new(full.height, full.previous, full.nbits, full.curtime, subsidy))
+///     }
+///     fn submit(&self, block: &[u8]) -> Result<Submission, NodeError> { self.0.submit(block) }
+///     fn block(&self, hash: Hash256) -> Result<Option<BlockStatus>, NodeError> { self.0.block(hash) }
+/// }
+///
+/// async fn run(node: impl Node + 'static, key: AuthoritySecret) -> Result<(), Box<dyn std::error::Error>> {
+///     let pool = Pool::builder(Empty(node), "bc1q…", Solo).coin(Coin::BITCOIN).journal(Memory::new());
+///     let mut pool = pool.authority(key).listen("0.0.0.0:34254").start().await?;
+///     while let Some(event) = pool.next_event().await { println!("{event:?}"); }
+///     Ok(())
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Pool {
     messages: mpsc::Sender<Message>,

@@ -17,7 +17,8 @@ use self::pending::Pending;
 use self::rpc::Rpc;
 use self::template::{RULES, RawTemplate};
 use super::{BlockStatus, Node, NodeError, Submission};
-use crate::limits::rpc::{LONG_POLL_PATIENCE, LONG_POLL_RETRY, PATIENCE, TIP_POLL};
+use crate::limits::TIP_POLL;
+use crate::limits::rpc::{LONG_POLL_PATIENCE, LONG_POLL_RETRY, PATIENCE};
 use crate::template::Template;
 
 /// A node over JSON-RPC.
