@@ -30,6 +30,32 @@ const LONG: Duration = Duration::from_secs(3600);
 ///
 /// The iterator blocks until something happens. It ends after [`CloseHandle::close`], or after an error: then trying
 /// again will not help. Dropping it closes the connection.
+///
+/// A miner over Stratum V2, on a channel for headers only (with the feature `noise`, and otedama-gpu for the devices):
+///
+/// ```no_run
+/// use otedama_core::Algorithm;
+/// use otedama_gpu::{Rig, cpu};
+/// use otedama_stratum::net::{Client, Event, Options};
+/// use otedama_stratum::{ChannelKind, Login};
+///
+/// let login = Login::new(Algorithm::SHA256D, "wallet.rig1");
+/// let url = "stratum2+tcp://pool.example:34254/9auqWEzQDVyd2oe1JVGFLMLHZtCo2FFqZwtKA5gd9xbuEu7PH72";
+/// let mut options = Options::new([url], login)?;
+/// options.session.channel = ChannelKind::Standard;
+/// let client = Client::new(options);
+/// let shares = client.submitter();
+/// let rig = Rig::start(cpu::devices(), move |share| shares.submit(share))?;
+/// for event in client {
+///     match event? {
+///         Event::Job(job) => rig.assign(job),
+///         Event::Accepted(id) => println!("accepted {id}"),
+///         Event::Rejected(id, why) => eprintln!("rejected {id}: {why}"),
+///         _ => {}
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Client {
     options: Options,

@@ -21,6 +21,26 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! An inspector of what goes over a connection:
+//!
+//! ```
+//! use otedama_stratum::v2::{Frame, FrameError, Message};
+//!
+//! /// Shows every whole frame, and gives back what follows the last.
+//! fn inspect(mut bytes: &[u8]) -> Result<&[u8], FrameError> {
+//!     while let Some((frame, used)) = Frame::split(bytes, 1 << 20)? {
+//!         match Message::parse(frame) {
+//!             Ok((Message::Unknown(frame), _)) => println!("extension {}, kind {:#04x}", frame.extension, frame.kind),
+//!             Ok((message, tlvs)) => println!("{message:?} with {} bytes of TLVs", tlvs.as_bytes().len()),
+//!             Err(error) => println!("malformed: {error}"),
+//!         }
+//!         bytes = &bytes[used..];
+//!     }
+//!     Ok(bytes)
+//! }
+//! # assert_eq!(inspect(&[0, 0, 9, 0, 0, 0, 7]), Ok(&[7][..]));
+//! ```
+//!
 //! It takes what the specification says to take: the channel bit is written as it should be and not looked at, only
 //! bit 0 of a boolean counts, and what trails a message are [TLVs](Tlvs), known or not. What it does not know is
 //! [`Message::Unknown`]. Sources: the Stratum V2 specification (`sv2-spec`, 2026-08), chapters 3 to 8, and its extensions
