@@ -174,6 +174,7 @@ fn another_process() {
 #[test]
 fn processes_that_make_the_same_file_at_once_do_no_harm() {
     let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("test-chains-of-ethash.dataset.999999999-3"), "left by a dead one").unwrap();
     let program = std::env::current_exe().unwrap();
     let start = || {
         let mut command = Command::new(&program);

@@ -196,7 +196,8 @@ impl TableFile {
         })
     }
 
-    /// Keeps other processes from writing this file until the answer is dropped; `None` if it was cancelled first.
+    /// Keeps other processes from writing this file until the answer is dropped; `None` if it was cancelled first. What
+    /// processes that died have left of it is removed.
     ///
     /// # Errors
     /// [`Fault::System`] if the system knows no locks, or not in this folder.
@@ -206,7 +207,10 @@ impl TableFile {
         let file = OpenOptions::new().create(true).append(true).open(PathBuf::from(lock))?;
         while !cancel.load(Ordering::Relaxed) {
             match file.try_lock() {
-                Ok(()) => return Ok(Some(file)),
+                Ok(()) => {
+                    remove_unfinished(path);
+                    return Ok(Some(file));
+                }
                 Err(TryLockError::WouldBlock) => thread::sleep(LOCK_LOOK),
                 Err(TryLockError::Error(error)) => return Err(error.into()),
             }
@@ -289,6 +293,24 @@ impl Summed {
         self.file.rewind()?;
         self.file.write_all(&head)?;
         self.file.sync_all()
+    }
+}
+
+/// Removes files that were being written in place of this one. Whoever has its lock is the only one who writes.
+fn remove_unfinished(path: &Path) {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return;
+    };
+    let is_unfinished = |other: &str| {
+        let numbers = other.strip_prefix(name).and_then(|rest| rest.strip_prefix('.')?.split_once('-'));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        numbers.is_some_and(|(process, number)| digits(process) && digits(number))
+    };
+    // What cannot be read or removed is in nobody's way.
+    for file in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if file.file_name().to_str().is_some_and(is_unfinished) {
+            let _ = fs::remove_file(file.path());
+        }
     }
 }
 
