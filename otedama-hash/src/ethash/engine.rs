@@ -3,8 +3,10 @@
 use core::fmt;
 use std::sync::Arc;
 
+use otedama_core::Digest;
+
 use super::items::{Cache, Modulus};
-use super::{Input, Node, Outcome, cache, hashimoto};
+use super::{Epoch, Input, Node, Outcome, cache, hashimoto};
 use crate::kawpow::mix::{self, First};
 use crate::kawpow::program::Program;
 use crate::keccak::Lanes;
@@ -55,6 +57,8 @@ pub(super) enum Task<'a> {
         inputs: &'a [(Input, Arc<Program>)],
         out: &'a mut [Outcome],
     },
+    /// The digest that an input has if its mix hash is this.
+    Claimed { kawpow: bool, input: &'a Input, mix: &'a [u8; 32], out: &'a mut Digest },
 }
 
 /// All of it is inlined into the function that is compiled for a CPU's instructions.
@@ -69,6 +73,8 @@ pub(super) fn perform<V: Lanes>(task: Task<'_>) {
             mix::light::<V>(&cache, pages, first, inputs, out);
         }
         Task::KawpowFull { dataset, first, inputs, out } => mix::full::<V>(dataset, first, inputs, out),
+        Task::Claimed { kawpow: true, input, mix, out } => *out = mix::claimed(input, mix),
+        Task::Claimed { kawpow: false, input, mix, out } => *out = hashimoto::claimed(input, mix),
     }
 }
 
@@ -106,6 +112,13 @@ impl Engine {
         self.0.name
     }
 
+    /// The digest that an input has if its mix hash is this.
+    pub(super) fn claimed(self, epoch: Epoch, input: &Input, mix: &[u8; 32]) -> Digest {
+        let mut out = Outcome::NONE.digest;
+        self.run(Task::Claimed { kawpow: epoch.is_kawpow(), input, mix, out: &mut out });
+        out
+    }
+
     pub(super) fn run(self, task: Task<'_>) {
         (self.0.run)(task);
     }
@@ -127,7 +140,7 @@ impl fmt::Debug for Engine {
 
 #[cfg(test)]
 mod tests {
-    use otedama_core::Digest;
+    use otedama_core::Algorithm;
 
     use super::*;
 
@@ -170,6 +183,13 @@ mod tests {
                 inputs: &with,
                 out: &mut kawpow,
             });
+            let [ethash, kawpow_epoch] = [Algorithm::ETHASH, Algorithm::KAWPOW].map(Epoch::of_test_chains);
+            let claims =
+                [(ethash.unwrap(), inputs[0], full[0]), (kawpow_epoch.unwrap(), with[0].0, kawpow[0])];
+            for (epoch, input, outcome) in claims {
+                assert_eq!(engine.claimed(epoch, &input, &outcome.mix), outcome.digest, "{engine:?}");
+                assert_ne!(engine.claimed(epoch, &input, &[1; 32]), outcome.digest, "{engine:?}");
+            }
             (cache_of(engine), items_of(engine, &nodes, 9), full, kawpow)
         };
         let expected = results(Engine::portable());

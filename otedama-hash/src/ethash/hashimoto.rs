@@ -2,7 +2,7 @@
 
 use super::items::{CHAINS, Cache, Modulus, fnv};
 use super::{Input, Node, Outcome};
-use crate::keccak::{Lanes, bytes_of, words};
+use crate::keccak::{Lanes, absorb_headers, absorb_mixes, bytes_of, words};
 use otedama_core::Digest;
 
 const ACCESSES: u32 = 64;
@@ -136,10 +136,11 @@ fn compress(mix: &[Node; 2]) -> [u64; 4] {
 
 /// The digest that a header, a nonce and a mix hash give, whether or not the mix is the right one. Costs two
 /// permutations and no table.
+#[inline(always)]
 pub(super) fn claimed(input: &Input, mix: &[u8; 32]) -> Digest {
     let mut seed = [Node::ZERO];
-    u64::absorb_headers(&[*input], &mut seed);
+    absorb_headers::<u64>(&[*input], &mut seed);
     let mut digest = [[0; 4]];
-    u64::absorb_mixes(&seed, &[words(mix)], &mut digest);
+    absorb_mixes::<u64>(&seed, &[words(mix)], &mut digest);
     Digest::new(bytes_of(digest[0]))
 }

@@ -70,11 +70,14 @@ impl<'a> Cache<'a> {
         }
         for parent in 1..=self.parents {
             for chain in 0..N {
-                V::fnv_node(&mut mix[chain], &self.nodes[next[chain]]);
-                // The last one is not read.
-                let word = mix[chain].0[parent as usize % 16];
+                let (mix, node) = (&mut mix[chain], &self.nodes[next[chain]]);
+                // What decides the next one is computed beside the rest, which is not waited for. The last one is not
+                // read.
+                let at = parent as usize % 16;
+                let word = fnv(mix.0[at], node.0[at]);
                 next[chain] = self.count.of(fnv(index[chain] ^ parent, word));
                 self.nodes[next[chain]].prefetch();
+                V::fnv_node(mix, node);
             }
         }
         hash_all::<V>(&mut mix);

@@ -7,8 +7,8 @@ use otedama_core::{Algorithm, Digest};
 
 use super::engine::Task;
 use super::items::{Cache, Modulus};
-use super::{Engine, Epoch, EthashError, Input, Node, Outcome, hashimoto};
-use crate::kawpow::mix::{self, First};
+use super::{Engine, Epoch, EthashError, Input, Node, Outcome};
+use crate::kawpow::mix::First;
 use crate::kawpow::program::{CACHE_WORDS, Programs};
 
 /// Where nodes lie: on the heap, in large pages, in a file. They must never change.
@@ -220,7 +220,7 @@ fn first(items: &[Node]) -> Option<Box<First>> {
 /// right. It needs no tables and two short hashes: what claims too much is found before anything dear is done.
 #[must_use]
 pub fn claimed(epoch: Epoch, input: &Input, mix: &[u8; 32]) -> Digest {
-    if epoch.is_kawpow() { mix::claimed(input, mix) } else { hashimoto::claimed(input, mix) }
+    Engine::best().claimed(epoch, input, mix)
 }
 
 impl fmt::Debug for Tables {

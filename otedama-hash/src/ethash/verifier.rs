@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use otedama_core::{Algorithm, Digest, Target};
 
-use super::{Engine, Epoch, EthashError, Input, Tables, claimed};
+use super::{Engine, Epoch, EthashError, Input, Tables};
 
 /// Judges shares of the epochs that it was prepared for; clones are the same verifier.
 ///
@@ -145,7 +145,7 @@ impl Verifier {
         target: Target,
     ) -> Result<Digest, Refusal> {
         if let Some(mix) = mix {
-            self.meets(claimed(epoch, input, mix), target)?;
+            self.meets(self.0.engine.claimed(epoch, input, mix), target)?;
         }
         let tables = self.tables(epoch).ok_or(EthashError::NotPrepared(epoch))?;
         let outcome = tables.hash(input);

@@ -285,6 +285,7 @@ fn bytes(words: &[u32; 8]) -> [u8; 32] {
 }
 
 /// The digest that a header, a nonce and a mix hash give, whether or not the mix is the right one.
+#[inline(always)]
 pub(crate) fn claimed(input: &Input, mix: &[u8; 32]) -> Digest {
     let mut words = [0; 8];
     for (word, bytes) in words.iter_mut().zip(mix.as_chunks().0) {
