@@ -10,12 +10,13 @@ use std::time::Instant;
 use otedama_core::{Algorithm, Header, Target, Work};
 use otedama_gpu::tables::Memory;
 use otedama_hash::ethash::{
-    Engine, Epoch, Input, Node, Nodes as _, Scanner, Tables, Verifier, claimed, self_test,
+    Engine, Epoch, Input, Node, Nodes, Scanner, Tables, Verifier, claimed, self_test,
 };
 use otedama_hash::oracle::Dag;
 use otedama_hash::{NonceRange, Scan as _, Stop};
 
 use crate::clock::timed;
+use crate::limit::{Limit, clock};
 use crate::measure::{Task, compare, rate, threads};
 use crate::program::{Failure, Measured};
 use crate::results::{Row, quantity};
@@ -33,8 +34,18 @@ const PART: usize = 1 << 14;
 /// How often a cache is made, and the best of these counts: others on the machine only ever slow it down.
 const CACHES: usize = 3;
 
-/// A figure and the words beside it.
-pub type Figure = Result<(f64, String), Failure>;
+/// A figure, the words beside it, and its limit where there is one.
+pub type Figure = Result<(f64, String, Option<Limit>), Failure>;
+
+/// Operations on words that a round of Keccak takes at least: 50 exclusive-ors and 5 rotations of the columns, 24
+/// rotations of the lanes, 25 times "and not" and exclusive-or, and the constant; and how many of them a core starts in
+/// a cycle.
+const ROUND: f64 = 130.0;
+const STARTED: f64 = 4.0;
+/// Fetches of a line of the cache, each of which waits for the one before, that a hash of `KawPow` takes: 64 rounds of
+/// items with 512 parents. Four go on at the same time.
+const FETCHES: u32 = 64 * 512;
+const CHAINS: usize = 4;
 
 fn light_ratio() -> Measured {
     let tables = light(Algorithm::ETHASH, 0)?;
@@ -71,7 +82,11 @@ pub fn light_rate(epoch: u32) -> Figure {
     let one = rate(verify(&tables, 1));
     let together = SHARES as f64 * rate(verify(&tables, SHARES));
     let engine = tables.engine().name();
-    Ok((together, format!("{engine}, {SHARES} shares together; one at a time: {}", quantity(one, "H/s"))))
+    Ok((
+        together,
+        format!("{engine}, {SHARES} shares together; one at a time: {}", quantity(one, "H/s")),
+        None,
+    ))
 }
 
 /// Seconds to make the cache of an epoch, on one thread.
@@ -88,8 +103,15 @@ pub fn cache_seconds(epoch: u32) -> Figure {
         made?;
         best = best.min(spent.as_secs_f64());
     }
-    let each = 1e9 * best / (4.0 * f64::from(epoch.cache_nodes()));
-    Ok((best, format!("{}, the best of {CACHES}: {each:.0} ns for each hash of the chain", engine.name())))
+    let hashes = 4.0 * f64::from(epoch.cache_nodes());
+    let (each, clock) = (1e9 * best / hashes, clock());
+    let why = format!(
+        "24 rounds of {ROUND} word operations, {STARTED} a cycle, {:.2} GHz, {hashes} times in a row",
+        clock / 1e9
+    );
+    let limit = Limit { rate: hashes * 24.0 * ROUND / STARTED / clock, unit: "s", why };
+    let words = format!("{}, the best of {CACHES}: {each:.0} ns for each hash of the chain", engine.name());
+    Ok((best, words, Some(limit)))
 }
 
 /// Hashes per second of a scan over the dataset of the first epoch.
@@ -100,7 +122,7 @@ pub fn full_rate() -> Figure {
     let (tables, _) = dataset(threads())?;
     let value = rate(scan(tables)?);
     let read = quantity(value * 64.0 * 128.0 / 1e9, "GB/s");
-    Ok((value, format!("{}, {read} of random pages", Engine::best().name())))
+    Ok((value, format!("{}, {read} of random pages", Engine::best().name()), None))
 }
 
 /// Seconds to make the dataset of the first epoch with two threads.
@@ -116,7 +138,7 @@ pub fn dataset_seconds() -> Figure {
         made / seconds,
         read / seconds
     );
-    Ok((seconds, words))
+    Ok((seconds, words, None))
 }
 
 /// Shares per second that are refused by what they claim.
@@ -130,7 +152,11 @@ pub fn precheck_rate() -> Figure {
         return Err("the nonce counts for nothing".into());
     }
     let value = rate(refuse(Verifier::new(Algorithm::KAWPOW, u64::MAX)?));
-    Ok((value, "the whole of Verifier::verify, without tables".to_owned()))
+    let clock = clock();
+    let why =
+        format!("2 times 22 rounds of {ROUND} word operations, {STARTED} a cycle, {:.2} GHz", clock / 1e9);
+    let limit = Limit { rate: clock * STARTED / (44.0 * ROUND), unit: "shares/s", why };
+    Ok((value, "the whole of Verifier::verify, without tables".to_owned(), Some(limit)))
 }
 
 /// Milliseconds to verify one share of `KawPow` from the cache of epoch 400.
@@ -138,10 +164,32 @@ pub fn precheck_rate() -> Figure {
 /// # Errors
 /// If there is no memory, or the machine computes wrongly.
 pub fn kawpow_milliseconds() -> Figure {
-    let tables = light(Algorithm::KAWPOW, 400)?;
+    let (tables, nodes) = light_over(Algorithm::KAWPOW, 400)?;
     let one = 1e3 / rate(verify(&tables, 1));
     let together = 1e3 / (4.0 * rate(verify(&tables, 4)));
-    Ok((one, format!("{}, one at a time; four together: {together:.2} ms each", tables.engine().name())))
+    let waiting = 1e3 / rate(chase(nodes.nodes()));
+    let why = format!(
+        "{FETCHES} fetches from this table, each after the one before, {CHAINS} side by side: measured"
+    );
+    let words = format!("{}, one at a time; four together: {together:.2} ms each", tables.engine().name());
+    Ok((one, words, Some(Limit { rate: waiting, unit: "ms", why })))
+}
+
+/// Reads nodes all over a table as a share does, and computes nothing: what a node holds says which one is next.
+fn chase(nodes: &[Node]) -> Task<'_> {
+    let mut at = [0u32, 1, 2, 3];
+    let count = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
+    Box::new(move |repetitions| {
+        for _ in 0..repetitions {
+            for step in 0..FETCHES {
+                for at in &mut at {
+                    let word = nodes[*at as usize].0[step as usize % 16];
+                    *at = ((u64::from(word ^ step) * u64::from(count)) >> 32) as u32;
+                }
+            }
+        }
+        black_box(&at);
+    })
 }
 
 fn input(nonce: u64) -> Input {
@@ -184,11 +232,17 @@ fn verify(tables: &Tables, shares: u64) -> Task<'_> {
 }
 
 fn light(algorithm: Algorithm, epoch: u32) -> Result<Tables, Failure> {
+    light_over(algorithm, epoch).map(|(tables, _)| tables)
+}
+
+/// The tables and what they lie in.
+fn light_over(algorithm: Algorithm, epoch: u32) -> Result<(Tables, Arc<Memory>), Failure> {
     self_test(algorithm)?;
     let (epoch, engine) = (Epoch::new(algorithm, epoch)?, Engine::best());
     let mut memory = Memory::new(epoch.cache_nodes());
     Tables::fill_cache(epoch, engine, memory.nodes_mut())?;
-    Ok(Tables::light(epoch, engine, Arc::new(memory))?)
+    let memory = Arc::new(memory);
+    Ok((Tables::light(epoch, engine, Arc::clone(&memory) as Arc<dyn Nodes>)?, memory))
 }
 
 /// The dataset of the first epoch, and how long so many threads took to make it.

@@ -86,7 +86,7 @@ fn lanes() -> (f64, &'static str) {
 }
 
 /// Cycles per second: a chain of dependent multiplications takes three cycles each on every current x86 and Arm core.
-fn clock() -> f64 {
+pub(crate) fn clock() -> f64 {
     const CHAIN: u64 = 1_000;
     let task: Task<'_> = Box::new(|count| {
         let mut x = black_box(3u64);

@@ -218,8 +218,8 @@ fn binary_size() -> Result<Value, Failure> {
 }
 
 /// A figure of Ethash or `KawPow`.
-fn plain((value, baseline): (f64, String)) -> Result<Value, Failure> {
-    Ok(Value { value, baseline, limit: None })
+fn plain((value, baseline, limit): (f64, String, Option<Limit>)) -> Result<Value, Failure> {
+    Ok(Value { value, baseline, limit })
 }
 
 /// Verifying from the cache of the first epoch.
