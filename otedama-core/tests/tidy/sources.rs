@@ -9,8 +9,8 @@ const LONGEST: usize = 600;
 const USUAL: usize = 300;
 
 /// The parts of the pool that are not pure: they own sockets, threads, clocks and files.
-const SHELLS: [&str; 6] =
-    ["node/bitcoind", "node/devnet", "node/sv2", "journal/sqlite", "provider", "server"];
+const SHELLS: [&str; 7] =
+    ["node/bitcoind", "node/devnet", "node/sv2", "node/waiting", "journal/sqlite", "provider", "server"];
 
 /// What no pure module may touch: clocks, threads, sockets (an address is a value), files, environment, a runtime.
 const IMPURE: [&str; 13] = [

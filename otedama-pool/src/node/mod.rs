@@ -4,9 +4,8 @@
 pub mod bitcoind;
 pub mod devnet;
 #[cfg(feature = "server")]
-pub(crate) mod follow;
-#[cfg(feature = "server")]
 pub mod sv2;
+mod waiting;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -14,7 +13,6 @@ use std::time::Duration;
 
 use otedama_core::Hash256;
 
-use crate::limits::TIP_POLL;
 use crate::template::Template;
 
 #[cfg(feature = "server")]
@@ -55,16 +53,7 @@ pub trait Node: Debug + Send + Sync {
     /// # Errors
     /// [`NodeError`] as for [`template`](Self::template).
     fn next_template(&self, seen: &Template, patience: Duration) -> Result<Option<Template>, NodeError> {
-        let mut left = patience;
-        while self.tip()? == seen.previous {
-            if left.is_zero() {
-                return Ok(None);
-            }
-            let pause = left.min(TIP_POLL);
-            std::thread::sleep(pause);
-            left -= pause;
-        }
-        self.template().map(Some)
+        waiting::next_template(self, seen, patience)
     }
 
     /// Hands in a serialised block. The answer is the node's first word, not the last: only [`block`](Self::block)

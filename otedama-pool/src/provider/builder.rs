@@ -19,7 +19,7 @@ use crate::coin::Coin;
 use crate::core::NodeId;
 use crate::limits::provider::{MAX_SUBMISSIONS, NEWS};
 use crate::node::Node;
-use crate::node::follow::follow;
+use crate::server::follow::follow;
 #[cfg(feature = "noise")]
 use crate::server::secure::Keys;
 use crate::template::Template;

@@ -4,6 +4,7 @@ mod actor;
 mod builder;
 pub(crate) mod clock;
 mod connection;
+pub(crate) mod follow;
 mod hooks;
 pub(crate) mod layer;
 mod nodes;
@@ -43,7 +44,6 @@ use crate::scheme::Scheme;
 ///
 /// #[derive(Debug)]
 /// struct Empty<N>(N); // on the tip of any node
-///
 /// impl<N: Node> Node for Empty<N> {
 ///     fn name(&self) -> &str { "empty blocks" }
 ///     fn chain(&self) -> Result<String, NodeError> { self.0.chain() }

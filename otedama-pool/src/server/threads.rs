@@ -1,4 +1,4 @@
-//! What blocks has threads of its own: the journal and the hashing. The nodes' are in `node::follow`.
+//! What blocks has threads of its own: the journal and the hashing. The nodes' are in `follow`.
 
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, PoisonError};

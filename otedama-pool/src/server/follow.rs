@@ -6,8 +6,8 @@ use std::thread::{Builder, sleep};
 
 use tokio::sync::mpsc;
 
-use super::{Node, NodeError};
 use crate::limits::node::{PATIENCE, RETRY};
+use crate::node::{Node, NodeError};
 use crate::template::Template;
 
 /// Follows a node on a thread of that name, until `stop` is raised or nobody receives any more.
