@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn every_engine_computes_the_same() {
         let nodes = cache_of(Engine::portable());
-        let dataset = items_of(Engine::portable(), &nodes, 64);
+        let dataset = items_of(Engine::portable(), &nodes, if cfg!(miri) { 16 } else { 64 });
         let first: Box<First> =
             Box::new(std::array::from_fn(|at| u32::try_from(at).unwrap().wrapping_mul(0x9e37_79b9)));
         let results = |engine: Engine| {
@@ -175,7 +175,10 @@ mod tests {
             let mut full = vec![none; inputs.len()];
             engine.run(Task::Full { dataset: &dataset, inputs: &inputs, out: &mut full });
             let program = Arc::new(Program::new(1));
-            let with: Vec<_> = inputs.iter().take(5).map(|input| (*input, Arc::clone(&program))).collect();
+            // An interpreter takes minutes for one hash of this, in which nothing is special to an engine.
+            let count = if cfg!(miri) { 0 } else { 5 };
+            let with: Vec<_> =
+                inputs.iter().take(count).map(|input| (*input, Arc::clone(&program))).collect();
             let mut kawpow = vec![none; with.len()];
             engine.run(Task::KawpowFull {
                 dataset: &dataset,
@@ -184,16 +187,16 @@ mod tests {
                 out: &mut kawpow,
             });
             let [ethash, kawpow_epoch] = [Algorithm::ETHASH, Algorithm::KAWPOW].map(Epoch::of_test_chains);
-            let claims =
-                [(ethash.unwrap(), inputs[0], full[0]), (kawpow_epoch.unwrap(), with[0].0, kawpow[0])];
-            for (epoch, input, outcome) in claims {
+            let claims = [(ethash.unwrap(), full.first()), (kawpow_epoch.unwrap(), kawpow.first())];
+            for (epoch, outcome) in claims {
+                let (Some(outcome), input) = (outcome, inputs[0]) else { continue };
                 assert_eq!(engine.claimed(epoch, &input, &outcome.mix), outcome.digest, "{engine:?}");
                 assert_ne!(engine.claimed(epoch, &input, &[1; 32]), outcome.digest, "{engine:?}");
             }
             (cache_of(engine), items_of(engine, &nodes, 9), full, kawpow)
         };
         let expected = results(Engine::portable());
-        for engine in Engine::available() {
+        for engine in Engine::available().into_iter().filter(|engine| *engine != Engine::portable()) {
             assert_eq!(results(engine), expected, "{engine:?}");
         }
         assert_eq!(Engine::available().first(), Some(&Engine::best()));

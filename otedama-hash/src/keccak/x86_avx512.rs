@@ -3,7 +3,7 @@
 
 use core::arch::x86_64::{
     __m512i, _mm512_load_si512, _mm512_mullo_epi32, _mm512_rol_epi64, _mm512_set_epi64, _mm512_set1_epi32,
-    _mm512_set1_epi64, _mm512_store_si512, _mm512_ternarylogic_epi64, _mm512_xor_si512,
+    _mm512_set1_epi64, _mm512_store_si512, _mm512_ternarylogic_epi32, _mm512_xor_si512,
 };
 
 use super::Lanes;
@@ -56,13 +56,13 @@ impl Lanes for Words {
     #[inline(always)]
     fn xor3(self, second: Self, third: Self) -> Self {
         // SAFETY: as above.
-        Self(unsafe { _mm512_ternarylogic_epi64::<0x96>(self.0, second.0, third.0) })
+        Self(unsafe { _mm512_ternarylogic_epi32::<0x96>(self.0, second.0, third.0) })
     }
 
     #[inline(always)]
     fn chi(self, second: Self, third: Self) -> Self {
         // SAFETY: as above.
-        Self(unsafe { _mm512_ternarylogic_epi64::<0xd2>(self.0, second.0, third.0) })
+        Self(unsafe { _mm512_ternarylogic_epi32::<0xd2>(self.0, second.0, third.0) })
     }
 
     #[inline(always)]
