@@ -45,7 +45,7 @@ demo:
 # ---- testing ---------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint features cross aarch64 oldest package points unit miri fuzz
+test: lint features beside unit fuzz
 	$(call step,all green)
 
 .PHONY: lint
@@ -116,6 +116,12 @@ points:
 	@.ci/setup build
 	$(call step,no way to die at will in what is built)
 	.ci/points
+
+# The interpreter takes minutes on one processor, and compilers leave one idle now and then.
+.PHONY: beside
+beside:
+	@.ci/setup build targets aarch64 oldest nightly
+	.ci/beside miri cross aarch64 oldest package points
 
 .PHONY: unit
 unit:
