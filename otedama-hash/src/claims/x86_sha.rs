@@ -140,7 +140,8 @@ fn compress<const N: usize>(states: &mut [State; N], blocks: &mut [Block; N]) {
             for (state, block) in states.iter_mut().zip(blocks.iter_mut()) {
                 four_rounds(state, _mm_add_epi32(block[$quarter % 4], constants));
                 if $quarter < 12 {
-                    let [now, next, third, last] = [0, 1, 2, 3].map(|ahead| block[($quarter + ahead) % 4]);
+                    let (now, next) = (block[$quarter % 4], block[($quarter + 1) % 4]);
+                    let (third, last) = (block[($quarter + 2) % 4], block[($quarter + 3) % 4]);
                     let sum = _mm_add_epi32(_mm_sha256msg1_epu32(now, next), _mm_alignr_epi8::<4>(last, third));
                     block[$quarter % 4] = _mm_sha256msg2_epu32(sum, last);
                 }
