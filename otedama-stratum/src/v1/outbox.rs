@@ -13,9 +13,15 @@ pub(crate) struct Outbox {
     tail: String,
 }
 
+/// Bytes that a piece has room for without being moved: a few answers to shares.
+const ROOM: usize = 192;
+
 impl Outbox {
     /// Where to write the next message.
     pub(crate) fn tail(&mut self) -> &mut String {
+        if self.tail.capacity() == 0 {
+            self.tail.reserve(ROOM);
+        }
         &mut self.tail
     }
 

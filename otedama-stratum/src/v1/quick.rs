@@ -42,6 +42,27 @@ pub(super) fn request(text: &str) -> Option<Request<'_>> {
     whole.then_some(Request { id, method: method?, params: params? })
 }
 
+/// How many bytes at the front stand for themselves within a string, if one follows that does not. Eight at a time.
+fn plain(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * ONES;
+    let all = |byte: u8| ONES * u64::from(byte);
+    // Says HIGH for bytes that are below, and perhaps for some behind the first of them.
+    let below = |word: u64, limit: u8| word.wrapping_sub(all(limit)) & !word & HIGH;
+    let equal = |word: u64, byte: u8| below(word ^ all(byte), 1);
+    let (words, tail) = bytes.as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let special =
+            word & HIGH | below(word, b' ') | equal(word, b'"') | equal(word, b'\\') | equal(word, 0x7f);
+        if special != 0 {
+            return Some(8 * index + usize::try_from(special.trailing_zeros() / 8).ok()?);
+        }
+    }
+    let len = tail.iter().position(|byte| !matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~'))?;
+    Some(8 * words.len() + len)
+}
+
 struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -71,7 +92,7 @@ impl<'a> Reader<'a> {
     fn rest_of_string(&mut self) -> Option<&'a str> {
         let start = self.at;
         let rest = self.text.as_bytes().get(start..)?;
-        let len = rest.iter().position(|byte| !matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~'))?;
+        let len = plain(rest)?;
         self.at = start + len + 1;
         if rest.get(len) == Some(&b'"') { self.text.get(start..start + len) } else { None }
     }
@@ -164,6 +185,19 @@ mod tests {
         assert!(request(&long).is_none());
         let many = std::format!(r#"{{"method":"x","params":[{}]}}"#, ["\"a\""; 17].join(","));
         assert!(request(&many).is_none());
+    }
+
+    #[test]
+    fn any_special_byte_ends_a_string() {
+        for special in 0..=255u8 {
+            let is_plain = (b' '..=b'~').contains(&special) && special != b'"' && special != b'\\';
+            for at in 0..20 {
+                let mut bytes = [b'~', b' ', b'#', b'[', b']', b'!'].repeat(5);
+                (bytes[at], bytes[29]) = (special, b'"');
+                assert_eq!(super::plain(&bytes), Some(if is_plain { 29 } else { at }), "{special} at {at}");
+            }
+        }
+        assert_eq!(super::plain(b"no end of it is here"), None);
     }
 
     /// Pieces of requests in any order: much of it is a request, more of it nearly one.
