@@ -48,6 +48,12 @@ pub trait Journal: Debug + Send {
     /// the same call succeeds. The journal stays usable.
     fn append(&mut self, entries: &[Entry]) -> Result<Vec<Applied>, JournalError>;
 
+    /// Does what can be put off until nobody waits for an [`append`](Self::append), if there is enough of it. To be called
+    /// after each, once its outcome was passed on; whoever never calls it waits for it within some of the appends.
+    ///
+    /// Nothing depends on it: what goes wrong in it shows in the next append, if at all.
+    fn tidy(&mut self) {}
+
     /// Replaces the oldest shares of a pool by their sums per account and day, for as long as the shares that are left
     /// weigh at least `keep`: their window is closed, and no split will ever ask for them again.
     ///

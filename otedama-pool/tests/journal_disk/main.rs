@@ -114,6 +114,7 @@ impl World {
                 self.open = Some(entries);
             }
         }
+        journal.tidy();
     }
 
     /// One life of the process: until the power goes, or for some calls.

@@ -18,9 +18,11 @@ pub(super) const VERSION: i64 = 2;
 pub(super) const SCHEMA: &str = include_str!("schema.sql");
 /// Bytes of a log that are read at once.
 const LOG_PIECE: usize = 1 << 20;
-/// Pages of the log after which it is written back into the file. The commit that does it waits for it, with all shares
-/// in it: a thousand pages, as SQLite would have it, take ten milliseconds and more.
-const LOG_PAGES: i64 = 64;
+/// Pages of the log after which it is copied into the file, between two commits. The next one waits for it, with all
+/// shares in it: a thousand pages, as SQLite would have it, take ten milliseconds and more.
+pub(super) const LOG_PAGES: usize = 64;
+/// Pages of the log after which a commit copies it itself, because nobody else does.
+const LONG_LOG: i64 = 256;
 /// How long a writer waits for a reader that blocks it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -125,7 +127,7 @@ pub(super) fn configure(connection: &Connection) -> Result<(), JournalError> {
     let settings = "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
                     PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 67108864;";
     connection.execute_batch(settings).map_err(Fault::from)?;
-    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES).map_err(Fault::from)?;
+    connection.pragma_update(None, "wal_autocheckpoint", LONG_LOG).map_err(Fault::from)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
@@ -138,6 +140,18 @@ fn create(connection: &mut Connection) -> Result<(), JournalError> {
     transaction.pragma_update(None, "application_id", APPLICATION).map_err(Fault::from)?;
     transaction.pragma_update(None, "user_version", VERSION).map_err(Fault::from)?;
     transaction.commit().map_err(committing)
+}
+
+/// About how many pages the log grows by with a commit of so many entries: those of the shares, and those that every
+/// commit changes.
+pub(super) const fn pages(entries: usize) -> usize {
+    entries / 90 + 6
+}
+
+/// Copies the log into the file, as far as no reader needs the old pages, so that it is written from its beginning again.
+/// If that fails, the log is as it was, and only longer than it need be.
+pub(super) fn copy_log(connection: &Connection) {
+    let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
 }
 
 /// Writes the log back into the file and empties it. A reader that still needs the log only puts off the latter.

@@ -59,6 +59,8 @@ pub struct Sqlite {
     connection: Connection,
     /// Whether the last commit failed in a way that leaves open what of it is on the disk.
     in_doubt: bool,
+    /// About how many pages the log has grown by since it was last copied into the file.
+    logged: usize,
     names: Names,
     /// Held for as long as the journal is open.
     _lock: File,
@@ -75,7 +77,7 @@ impl Sqlite {
         let path = path.as_ref();
         let lock = lock::lock(path)?;
         let connection = file::open(path)?;
-        Ok(Self { connection, in_doubt: false, names: Names::default(), _lock: lock })
+        Ok(Self { connection, in_doubt: false, logged: 0, names: Names::default(), _lock: lock })
     }
 
     /// The version of the journal in this file, which need not be the current one.
@@ -196,11 +198,19 @@ impl Journal for Sqlite {
         if entries.is_empty() {
             return Ok(Vec::new());
         }
+        self.logged = self.logged.saturating_add(file::pages(entries.len()));
         self.transact(|connection, names| {
             let applied = append(connection, names, entries)?;
             points::pass_entries("within", entries);
             Ok(applied)
         })
+    }
+
+    fn tidy(&mut self) {
+        if self.logged >= file::LOG_PAGES && !self.in_doubt {
+            self.logged = 0;
+            file::copy_log(&self.connection);
+        }
     }
 
     fn roll_up(&mut self, pool: &PoolName, keep: Weight, at_most: u64) -> Result<RolledUp, JournalError> {

@@ -43,6 +43,28 @@ fn open() -> (tempfile::TempDir, Sqlite) {
     (directory, journal)
 }
 
+/// Bytes of the log after 200 batches.
+fn log_after_batches(tidies: bool) -> u64 {
+    let (directory, mut journal) = open();
+    let life = journal.begin().unwrap();
+    for batch in 0..200 {
+        journal.append(&shares(life, 100 * batch..100 * (batch + 1))).unwrap();
+        if tidies {
+            journal.tidy();
+        }
+    }
+    assert_eq!(count(&mut journal), 20_000);
+    std::fs::metadata(directory.path().join("journal.db-wal")).unwrap().len()
+}
+
+#[test]
+fn whoever_tidies_has_a_short_log_and_nobody_a_long_one() {
+    let page = 4096 + 24;
+    let (tidied, untidied) = (log_after_batches(true), log_after_batches(false));
+    assert!(tidied < 128 * page, "{tidied} bytes");
+    assert!(tidied < untidied && untidied < 300 * page, "{untidied} bytes");
+}
+
 #[test]
 fn a_full_disk_is_an_error_and_no_end() {
     let (_directory, mut journal) = open();
