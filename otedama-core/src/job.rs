@@ -220,9 +220,14 @@ pub struct Terms {
 /// Everything needed to hash and to judge: a shared body and the terms of one channel.
 ///
 /// A job never changes. A new difficulty or extranonce arrives as a new job. Its share target is never harder than
-/// the network's: [`Job::new`] sees to that.
+/// the network's: [`Job::new`] sees to that. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Job {
+pub struct Job(Arc<Whole>);
+
+/// On cache lines of its own: whoever counts references does not disturb whoever reads.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Whole {
     body: Arc<JobBody>,
     terms: Terms,
     /// Of a share.
@@ -234,31 +239,32 @@ impl Job {
     #[must_use]
     pub fn new(body: Arc<JobBody>, terms: Terms) -> Self {
         let share_target = terms.share_target.easier(body.network_target());
-        Self { body, terms: Terms { share_target, ..terms }, weight: share_target.weight() }
+        let (terms, weight) = (Terms { share_target, ..terms }, share_target.weight());
+        Self(Arc::new(Whole { body, terms, weight }))
     }
 
     /// The part that all channels share.
     #[must_use]
-    pub const fn body(&self) -> &Arc<JobBody> {
-        &self.body
+    pub fn body(&self) -> &Arc<JobBody> {
+        &self.0.body
     }
 
     /// The part that belongs to this channel.
     #[must_use]
-    pub const fn terms(&self) -> &Terms {
-        &self.terms
+    pub fn terms(&self) -> &Terms {
+        &self.0.terms
     }
 
     /// The job's number on its channel.
     #[must_use]
-    pub const fn id(&self) -> JobId {
-        self.terms.id
+    pub fn id(&self) -> JobId {
+        self.terms().id
     }
 
     /// The function to hash with.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
-        self.body.algorithm
+        self.body().algorithm
     }
 
     /// The header that this share claims to have hashed.
@@ -283,8 +289,8 @@ impl Job {
     }
 
     fn fields(&self, share: &Share) -> Result<Fields, Reject> {
-        let source = self.body.source.outline();
-        let terms = &self.terms;
+        let source = self.body().source.outline();
+        let terms = self.terms();
         if share.extranonce2.len() != terms.extranonce2_len {
             let (expected, found) = (terms.extranonce2_len, share.extranonce2.len());
             return Err(Reject::Extranonce2Length { expected, found });
@@ -300,9 +306,9 @@ impl Job {
     /// The merkle root of the block whose coinbase has this extranonce2. Its length is the caller's affair.
     #[must_use]
     pub fn merkle_root(&self, extranonce2: &Extranonce) -> Hash256 {
-        match &self.body.source {
+        match &self.body().source {
             HeaderSource::Bitcoin(source) => {
-                let leaf = source.coinbase.txid(&self.terms.extranonce_prefix, extranonce2);
+                let leaf = source.coinbase.txid(&self.terms().extranonce_prefix, extranonce2);
                 merkle_root(leaf, &source.merkle_path)
             }
             HeaderSource::Standard(source) => source.merkle_root,
@@ -310,7 +316,7 @@ impl Job {
     }
 
     fn header_of(&self, fields: &Fields, root: &Hash256) -> Header {
-        assemble(&self.body.source.outline(), fields.version, root, fields.ntime, fields.nonce)
+        assemble(&self.body().source.outline(), fields.version, root, fields.ntime, fields.nonce)
     }
 
     /// The work of one extranonce2, for a device.
@@ -318,12 +324,12 @@ impl Job {
     /// # Errors
     /// [`Reject::Extranonce2Length`] if the extranonce2 is not of the channel's length: misuse by the caller.
     pub fn work(&self, extranonce2: &Extranonce, generation: Generation) -> Result<Work, Reject> {
-        let share = Share::new(self.terms.channel, self.id(), *extranonce2, self.body.ntime(), 0);
+        let share = Share::new(self.terms().channel, self.id(), *extranonce2, self.body().ntime(), 0);
         let mut work = Work::new(self.algorithm(), self.header(&share)?, self.easiest_target());
         work.generation = generation;
-        work.height = self.body.height;
-        work.seed = self.body.seed;
-        work.rolls.version_mask = self.terms.version_mask;
+        work.height = self.body().height;
+        work.seed = self.body().seed;
+        work.rolls.version_mask = self.terms().version_mask;
         Ok(work)
     }
 
@@ -332,8 +338,8 @@ impl Job {
     /// # Errors
     /// [`Reject::LowDifficulty`] if it meets none, not even the share target.
     pub fn judge(&self, digest: Digest) -> Result<Verdict, Reject> {
-        let target = self.terms.share_target;
-        let goals = core::iter::once((Goal::SHARE, target)).chain(self.body.goals.iter().copied());
+        let target = self.terms().share_target;
+        let goals = core::iter::once((Goal::SHARE, target)).chain(self.body().goals.iter().copied());
         let met: Goals = goals
             .filter(|(_, target)| self.algorithm().meets(&digest, *target))
             .map(|(goal, _)| goal)
@@ -341,11 +347,11 @@ impl Job {
         if met.is_empty() {
             return Err(Reject::LowDifficulty { reached: self.algorithm().reached(&digest), target });
         }
-        Ok(Verdict::new(met, digest, self.weight))
+        Ok(Verdict::new(met, digest, self.0.weight))
     }
 
     fn version(&self, version: u32, bits: Option<u32>) -> Result<u32, Reject> {
-        let mask = self.terms.version_mask;
+        let mask = self.terms().version_mask;
         match bits {
             // Zero bits roll nothing; some firmware sends them whatever was negotiated.
             None => Ok(version),
@@ -357,7 +363,10 @@ impl Job {
     }
 
     fn easiest_target(&self) -> Target {
-        self.body.goals.iter().fold(self.terms.share_target, |easiest, (_, target)| easiest.easier(*target))
+        self.body()
+            .goals
+            .iter()
+            .fold(self.terms().share_target, |easiest, (_, target)| easiest.easier(*target))
     }
 }
 
@@ -403,15 +412,21 @@ impl Claim {
     /// The coinbase transaction without witness, in four parts; `None` if the job has a merkle root instead.
     #[must_use]
     pub fn coinbase(&self) -> Option<[&[u8]; 4]> {
-        let HeaderSource::Bitcoin(source) = &self.job.body.source else { return None };
-        let (prefix, rolled) = (&self.job.terms.extranonce_prefix, &self.fields.extranonce2);
+        let HeaderSource::Bitcoin(source) = &self.job.body().source else { return None };
+        let (prefix, rolled) = (&self.job.terms().extranonce_prefix, &self.fields.extranonce2);
         Some([&source.coinbase.prefix, prefix.as_bytes(), rolled.as_bytes(), &source.coinbase.suffix])
+    }
+
+    /// The extranonce2 that the share says.
+    #[must_use]
+    pub const fn extranonce2(&self) -> &Extranonce {
+        &self.fields.extranonce2
     }
 
     /// The siblings of the coinbase; none if the job has a merkle root instead.
     #[must_use]
     pub fn merkle_path(&self) -> &[Hash256] {
-        match &self.job.body.source {
+        match &self.job.body().source {
             HeaderSource::Bitcoin(source) => &source.merkle_path,
             HeaderSource::Standard(_) => &[],
         }

@@ -7,13 +7,16 @@ use otedama_core::{Algorithm, Amount, BitcoinSource, Digest, Hash256, JobBody, J
 use otedama_stratum::{EncodeError, EncodedJob};
 
 use crate::account::Account;
-use crate::hashing::{DigestSet, NumberMap};
+use crate::hashing::{DigestSet, NumberMap, Spot};
 use crate::journal::Life;
 use crate::scheme::Payee;
 use crate::template::{CoinbaseOutput, CoinbasePlan, Marker, Template, TemplateError};
 
 /// Templates whose jobs are remembered, the newest included. At one every 30 seconds and one a block this is minutes.
 const ROUNDS: usize = 16;
+
+/// Places in memory that are read at a time; more than a processor has requests under way.
+const FETCHED: usize = 16;
 
 /// Jobs that one channel may have on one template, each with a coinbase of its own.
 pub const EDITIONS: u32 = 32;
@@ -187,11 +190,27 @@ impl JobBoard {
         self.template().is_none_or(|current| current.previous != job.template.previous)
     }
 
+    /// Says that [`is_first`](Self::is_first) will be asked about these soon. Digests lie all over a large table; those of
+    /// many shares are fetched from memory at a time, where one by one each would be waited for.
+    pub(crate) fn fetch<'a>(&self, digests: impl Iterator<Item = (&'a BoardJob, &'a Digest)>) {
+        let (mut spots, mut count) = ([Spot::NONE; FETCHED], 0);
+        for (job, digest) in digests {
+            let seen = self.round_of(job).and_then(|round| round.seen.get(&job.number.into()));
+            spots[count] = seen.map_or(Spot::NONE, |seen| seen.spot(digest));
+            count += 1;
+            if count == FETCHED {
+                Spot::fetch(&spots);
+                count = 0;
+            }
+        }
+        Spot::fetch(&spots[..count]);
+    }
+
     /// Remembers a digest; `false` if the job has had it. Also `false` for a job that is no longer remembered, since
     /// nobody could say.
     pub fn is_first(&mut self, job: &BoardJob, digest: &Digest) -> bool {
         self.round_mut(job)
-            .is_some_and(|round| round.seen.entry(job.number.into()).or_default().insert(*digest))
+            .is_some_and(|round| round.seen.entry(job.number.into()).or_default().insert(digest))
     }
 
     /// Forgets a digest whose share could not be recorded, so that it may be sent again.
@@ -207,10 +226,18 @@ impl JobBoard {
         self.newest - job.round < self.rounds.len() as u64
     }
 
+    fn round_of(&self, job: &BoardJob) -> Option<&Round> {
+        self.rounds.get(self.place_of(job)?)
+    }
+
     fn round_mut(&mut self, job: &BoardJob) -> Option<&mut Round> {
+        let place = self.place_of(job)?;
+        self.rounds.get_mut(place)
+    }
+
+    fn place_of(&self, job: &BoardJob) -> Option<usize> {
         let back = usize::try_from(self.newest - job.round).ok()?;
-        let index = self.rounds.len().checked_sub(back + 1)?;
-        self.rounds.get_mut(index)
+        self.rounds.len().checked_sub(back + 1)
     }
 }
 

@@ -12,7 +12,7 @@ use otedama_core::{Hash256, Moment, Now, UnixTime, WorkerId};
 use otedama_hash::Verifier;
 use otedama_stratum::Login;
 
-use crate::core::{CloseReason, ConnectionId, CoreConfig, Effect, Input, NodeId, PoolCore, PoolEvent};
+use crate::core::{Check, CloseReason, ConnectionId, CoreConfig, Effect, Input, NodeId, PoolCore, PoolEvent};
 use crate::journal::{Journal, JournalError};
 use crate::node::{BlockStatus, Node, NodeError, Submission};
 use crate::template::Template;
@@ -249,10 +249,8 @@ impl Bench {
                 self.closed.insert(connection, reason);
             }
             Effect::Verify { checks } => {
-                let digests = self.verifier.digests(checks.iter().map(|(_, claim)| claim));
-                for ((check, _), digest) in checks.into_iter().zip(digests) {
-                    self.core.handle(Input::Verified { check, digest }, now);
-                }
+                let digests = self.verifier.digests(checks.iter().map(Check::claim));
+                self.core.handle(Input::Verified { checks, digests }, now);
             }
             Effect::Persist { batch, entries } => {
                 let outcome = self.journal.append(&entries);

@@ -7,10 +7,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use otedama_core::{
-    Algorithm, Amount, Claim, CompactTarget, Digest, Factor, Hash256, Moment, Now, Target, UnixTime, Weight,
+    Algorithm, Amount, CompactTarget, Digest, Factor, Hash256, Moment, Now, Target, UnixTime, Weight,
 };
 use otedama_hash::Verifier;
-use otedama_pool::core::{BatchId, CheckId, ConnectionId, CoreConfig, Effect, Input, NodeId, PoolCore};
+use otedama_pool::core::{BatchId, Check, ConnectionId, CoreConfig, Effect, Input, NodeId, PoolCore};
 use otedama_pool::job::{Layout, Payout};
 use otedama_pool::journal::{Applied, Entry, Journal, JournalError, RolledUp, Sqlite};
 use otedama_pool::scheme::{Pplns, Scheme as _};
@@ -27,14 +27,14 @@ const NBITS: u32 = 0x1703_4219;
 /// Transactions of a block: twelve levels of the merkle path.
 const TRANSACTIONS: u64 = 4_000;
 /// Messages that are handled before the effects are carried out, as in the server.
-const BURST: usize = 512;
+const BURST: usize = 128;
 /// How long an answer may take before the run has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Something that happened outside of the core's thread.
 pub(super) enum Message {
     Received(u64, String),
-    Verified(Checks, Vec<Digest>),
+    Verified(Vec<Check>, Vec<Digest>),
     Persisted(BatchId, Result<Vec<Applied>, JournalError>),
     RolledUp(Result<RolledUp, JournalError>),
 }
@@ -45,20 +45,17 @@ enum Order {
     RollUp(Weight, u64),
 }
 
-/// Shares that wait for their hash.
-type Checks = Vec<(CheckId, Claim)>;
-
 /// The core and what is around it.
 pub(super) struct Shell {
     core: PoolCore,
     origin: Instant,
     journal: Sender<Order>,
-    hashing: Sender<Checks>,
+    hashing: Sender<Vec<Check>>,
     _threads: [JoinHandle<()>; 2],
     /// What has come on connections that the core does not want to read from now.
     paused: HashMap<u64, VecDeque<String>>,
-    /// The same of connections that it reads again.
-    kept: VecDeque<(u64, String)>,
+    /// The same of connections that it reads again, which take turns as sockets do.
+    kept: VecDeque<(u64, VecDeque<String>)>,
     /// What was sent, and when.
     sent: Vec<(Instant, u64, bytes::Bytes)>,
     /// Answers to shares among it.
@@ -84,6 +81,7 @@ impl Shell {
                 if inbox.send(answer).is_err() {
                     return;
                 }
+                journal.tidy();
             }
         })?;
         let (sent, answers, busy, paused) = (Vec::new(), 0, Duration::ZERO, HashMap::new());
@@ -123,12 +121,17 @@ impl Shell {
         shares: u64,
     ) -> Result<(), Failure> {
         self.begin = begin;
+        // It must not move while it grows: the pool would wait for that.
+        self.sent.reserve(usize::try_from(shares)?);
         let start = thread_time();
         while self.answers < shares {
-            let first = messages.recv_timeout(PATIENCE).map_err(|_| {
-                format!("{} of {shares} shares were not answered", shares.saturating_sub(self.answers))
-            })?;
-            for message in std::iter::once(first).chain(messages.try_iter()).take(BURST) {
+            if self.kept.is_empty() {
+                self.take(messages.recv_timeout(PATIENCE).map_err(|_| {
+                    format!("{} of {shares} shares were not answered", shares.saturating_sub(self.answers))
+                })?)?;
+            }
+            self.read_on();
+            for message in messages.try_iter().take(BURST) {
                 self.take(message)?;
             }
             self.carry_out()?;
@@ -175,9 +178,7 @@ impl Shell {
         match message {
             Message::Received(connection, lines) => self.receive(connection, lines),
             Message::Verified(checks, digests) => {
-                for ((check, _), digest) in checks.into_iter().zip(digests) {
-                    self.core.handle(Input::Verified { check, digest }, now);
-                }
+                self.core.handle(Input::Verified { checks, digests }, now);
             }
             Message::Persisted(batch, outcome) => {
                 outcome.as_ref().map_err(ToString::to_string)?;
@@ -188,13 +189,26 @@ impl Shell {
         Ok(())
     }
 
-    /// Hands lines in, or keeps them while the core does not want any of this connection.
+    /// Hands in the next lines of each connection that is read again.
+    fn read_on(&mut self) {
+        for _ in 0..self.kept.len() {
+            let Some((connection, mut waiting)) = self.kept.pop_front() else { return };
+            if let Some(lines) = waiting.pop_front() {
+                self.core.handle(received(connection, &lines), now(self.origin));
+            }
+            if !waiting.is_empty() {
+                self.kept.push_back((connection, waiting));
+            }
+        }
+    }
+
+    /// Hands lines in, or keeps them behind those that wait.
     fn receive(&mut self, connection: u64, lines: String) {
-        if let Some(waiting) = self.paused.get_mut(&connection) {
+        let kept = self.kept.iter_mut().find(|(of, _)| *of == connection).map(|(_, waiting)| waiting);
+        if let Some(waiting) = self.paused.get_mut(&connection).or(kept) {
             return waiting.push_back(lines);
         }
-        let (connection, bytes) = (ConnectionId(connection), lines.as_bytes());
-        self.core.handle(Input::Received { connection, bytes }, now(self.origin));
+        self.core.handle(received(connection, &lines), now(self.origin));
     }
 
     fn handle(&mut self, input: Input<'_>) -> Result<(), Failure> {
@@ -202,15 +216,12 @@ impl Shell {
         self.carry_out()
     }
 
-    /// Does what the core wants. Once nothing is left, lines that were kept go in, as many as it takes.
+    /// Does what the core wants.
     fn carry_out(&mut self) -> Result<(), Failure> {
-        loop {
-            while let Some(effect) = self.core.poll_effect() {
-                self.effect(effect)?;
-            }
-            let Some((connection, lines)) = self.kept.pop_front() else { return Ok(()) };
-            self.receive(connection, lines);
+        while let Some(effect) = self.core.poll_effect() {
+            self.effect(effect)?;
         }
+        Ok(())
     }
 
     fn effect(&mut self, effect: Effect) -> Result<(), Failure> {
@@ -223,10 +234,14 @@ impl Shell {
                 // A thread that has ended gives no answer, which ends the run.
                 let _ = self.hashing.send(checks);
             }
-            Effect::Pause { connection } => drop(self.paused.entry(connection.0).or_default()),
-            Effect::Resume { connection } => {
-                let waiting = self.paused.remove(&connection.0).unwrap_or_default();
-                self.kept.extend(waiting.into_iter().map(|lines| (connection.0, lines)));
+            Effect::Pause { connection: ConnectionId(connection) } => {
+                let kept = self.kept.iter().position(|(of, _)| *of == connection);
+                let waiting = kept.and_then(|at| self.kept.remove(at)).map(|(_, waiting)| waiting);
+                self.paused.insert(connection, waiting.unwrap_or_default());
+            }
+            Effect::Resume { connection: ConnectionId(connection) } => {
+                let waiting = self.paused.remove(&connection).filter(|waiting| !waiting.is_empty());
+                self.kept.extend(waiting.map(|waiting| (connection, waiting)));
             }
             Effect::Persist { batch, entries } => {
                 let _ = self.journal.send(Order::Persist(batch, entries));
@@ -248,12 +263,12 @@ impl Shell {
 }
 
 /// A thread that hashes what it is sent, and reports to `inbox`.
-fn start_hashing(inbox: Sender<Message>) -> Result<(Sender<Checks>, JoinHandle<()>), Failure> {
+fn start_hashing(inbox: Sender<Message>) -> Result<(Sender<Vec<Check>>, JoinHandle<()>), Failure> {
     let verifier = Verifier::new(Algorithm::SHA256D)?;
-    let (sender, orders) = mpsc::channel::<Checks>();
+    let (sender, orders) = mpsc::channel::<Vec<Check>>();
     let thread = thread::Builder::new().name("hashing".into()).spawn(move || {
         for checks in orders {
-            let digests = verifier.digests(checks.iter().map(|(_, claim)| claim));
+            let digests = verifier.digests(checks.iter().map(Check::claim));
             if inbox.send(Message::Verified(checks, digests)).is_err() {
                 return;
             }
@@ -268,6 +283,10 @@ fn pool() -> PoolName {
 
 fn now(origin: Instant) -> Now {
     Now::new(Moment::after_origin(origin.elapsed()), UnixTime::from_secs(NTIME.into()))
+}
+
+fn received(connection: u64, lines: &str) -> Input<'_> {
+    Input::Received { connection: ConnectionId(connection), bytes: lines.as_bytes() }
 }
 
 fn lines(bytes: &[u8]) -> u64 {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use otedama_core::{Amount, ChannelId, Digest, Hash256, Moment, Now, Percent, Target, UnixTime, Weight};
 use otedama_stratum::Ticket;
 
+use super::connection::Worker;
 use super::io::{BatchId, ConnectionId, Effect};
 use crate::account::{Account, PoolName};
 use crate::job::BoardJob;
@@ -33,8 +34,7 @@ pub(super) struct AcceptedShare {
     pub(super) connection: ConnectionId,
     pub(super) channel: ChannelId,
     pub(super) ticket: Ticket,
-    pub(super) account: Account,
-    pub(super) worker: Arc<str>,
+    pub(super) worker: Arc<Worker>,
     pub(super) weight: Weight,
     pub(super) digest: Digest,
     pub(super) job: Arc<BoardJob>,
@@ -44,8 +44,7 @@ pub(super) struct AcceptedShare {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) hash: Hash256,
-    pub(super) account: Account,
-    pub(super) worker: Arc<str>,
+    pub(super) worker: Arc<Worker>,
     pub(super) job: Arc<BoardJob>,
     pub(super) block: Box<[u8]>,
     /// Made anew for every batch that the block is tried in: the window may have changed since.
@@ -72,6 +71,8 @@ pub(super) struct Commit {
     sequence: u64,
     batches: u64,
     waiting: Vec<Record>,
+    /// What was a batch, to be filled again.
+    spare: Vec<Record>,
     in_flight: Option<InFlight>,
     /// Blocks among both that have not left yet.
     blocks_held: usize,
@@ -102,6 +103,7 @@ impl Commit {
             sequence,
             batches,
             waiting,
+            spare: Vec::new(),
             in_flight,
             blocks_held,
             rest_until,
@@ -197,8 +199,12 @@ impl Commit {
         if self.waiting.is_empty() {
             return None;
         }
-        let rest = self.waiting.split_off(self.waiting.len().min(BATCH));
-        let mut records = std::mem::replace(&mut self.waiting, rest);
+        let mut records = std::mem::take(&mut self.spare);
+        if self.waiting.len() <= BATCH {
+            std::mem::swap(&mut records, &mut self.waiting);
+        } else {
+            records.extend(self.waiting.drain(..BATCH));
+        }
         let entries: Arc<[Entry]> = records.iter_mut().map(|record| self.entry(record, now.unix)).collect();
         self.batches += 1;
         let batch = BatchId(self.batches);
@@ -210,6 +216,12 @@ impl Commit {
             was_in_doubt: false,
         });
         Some(Effect::Persist { batch, entries })
+    }
+
+    /// Takes back what held a batch, to hold another.
+    pub(super) fn recycle(&mut self, mut records: Vec<Record>) {
+        records.clear();
+        self.spare = records;
     }
 
     /// The records of the batch that was written down.
@@ -280,13 +292,14 @@ impl Commit {
 
     fn share(&mut self, share: &AcceptedShare, time: UnixTime) -> ShareRecord {
         let span = self.span(share.job.body.network_target());
-        self.window.push_for_now(&share.account, share.weight, span);
+        let account = &share.worker.payout.account;
+        self.window.push_for_now(account, share.weight, span);
         self.sequence += 1;
         ShareRecord {
             key: ShareKey { node: self.life.node, boot: self.life.boot, sequence: self.sequence },
             pool: self.terms.pool.clone(),
-            account: share.account.clone(),
-            worker: Arc::clone(&share.worker),
+            account: account.clone(),
+            worker: Arc::clone(&share.worker.name),
             weight: share.weight,
             digest: share.digest,
             height: share.job.template.height,
@@ -299,14 +312,15 @@ impl Commit {
         let fee = reward.percent(self.terms.fee);
         let rest = reward.checked_sub(fee).unwrap_or(Amount::ZERO);
         let network = found.job.body.network_target();
-        let credits = self.terms.scheme.split(rest, &found.account, &self.window, network);
-        let credits = exact(rest, credits, &found.account);
+        let account = &found.worker.payout.account;
+        let credits = self.terms.scheme.split(rest, account, &self.window, network);
+        let credits = exact(rest, credits, account);
         Candidate {
             pool: self.terms.pool.clone(),
             hash: found.hash,
             height: found.job.template.height,
-            finder: found.account.clone(),
-            worker: Arc::clone(&found.worker),
+            finder: account.clone(),
+            worker: Arc::clone(&found.worker.name),
             reward,
             fee,
             credits,

@@ -77,9 +77,9 @@ pub struct Newcomer<'a> {
 /// it to the pool. Bounded by the configuration of vardiff and by the network's target. Same newcomers, same targets.
 pub type StartPolicy = Arc<dyn Fn(&Newcomer<'_>) -> Option<Target> + Send + Sync>;
 
-/// What the core bounds besides what sessions bound. Beyond `shares_per_connection`, `checks` and `backlog` shares are
-/// refused (though they are hashed, since they may be blocks), and whoever sent them is not read from until half of it is
-/// done.
+/// What the core bounds besides what sessions bound. With half of `shares_per_connection`, `checks` or `backlog` under way,
+/// whoever sends more is not read from until it is a quarter. What was on its way by then still fits; beyond the whole,
+/// shares are refused, though they are hashed, since they may be blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CoreLimits {

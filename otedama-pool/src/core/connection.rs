@@ -15,7 +15,7 @@ const JOBS: usize = 8;
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) session: ServerSession,
-    workers: Vec<Option<Worker>>,
+    workers: Vec<Option<Arc<Worker>>>,
     /// Workers about whom the embedder was asked. The session bounds how many there are.
     pub(super) logins: Vec<(WorkerId, Login)>,
     /// By ascending ids. A Stratum V1 connection has one, number 0.
@@ -99,7 +99,7 @@ impl Connection {
     }
 
     /// The worker with this number, if it was authorised.
-    pub(super) fn worker(&self, id: WorkerId) -> Option<&Worker> {
+    pub(super) fn worker(&self, id: WorkerId) -> Option<&Arc<Worker>> {
         self.workers.get(usize::try_from(id.0).ok()?)?.as_ref()
     }
 
@@ -110,16 +110,16 @@ impl Connection {
         if self.workers.len() <= index {
             self.workers.resize(index + 1, None);
         }
-        self.workers[index] = worker;
+        self.workers[index] = worker.map(Arc::new);
     }
 
     /// The first worker that was authorised.
-    pub(super) fn first_worker(&self) -> Option<&Worker> {
+    pub(super) fn first_worker(&self) -> Option<&Arc<Worker>> {
         self.workers.iter().flatten().next()
     }
 
     /// Whose channel it is.
-    pub(super) fn owner(&self, channel: &Channel) -> Option<&Worker> {
+    pub(super) fn owner(&self, channel: &Channel) -> Option<&Arc<Worker>> {
         channel.owner.map_or_else(|| self.first_worker(), |owner| self.worker(owner))
     }
 

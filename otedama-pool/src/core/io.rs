@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use otedama_core::{Amount, ChannelId, Claim, Digest, Hash256, Reject, Target, Weight, WorkerId};
+use otedama_core::{Amount, ChannelId, Digest, Hash256, Reject, Target, Weight, WorkerId};
 use otedama_stratum::{Login, SessionError};
 
+use super::shares::Check;
 use crate::account::Account;
 use crate::job::{JobError, Payout};
 use crate::journal::{Applied, BlockState, Entry, JournalError, RolledUp};
@@ -17,10 +18,6 @@ use crate::template::Template;
 /// A connection, numbered by the shell; a number is never used twice in one life.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnectionId(pub u64);
-
-/// A hash that was asked for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct CheckId(pub(super) u64);
 
 /// A group of entries that is committed together.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -67,12 +64,13 @@ pub enum Input<'a> {
         /// What it said, or did not.
         error: NodeError,
     },
-    /// A hash that was asked for with [`Effect::Verify`].
+    /// Hashes that were asked for with [`Effect::Verify`].
     Verified {
-        /// Which one.
-        check: CheckId,
-        /// The digest of the header.
-        digest: Digest,
+        /// The shares, as they came.
+        checks: Vec<Check>,
+        /// The digests of their headers, in the same order. A share without one is refused as
+        /// [`Reject::Overloaded`].
+        digests: Vec<Digest>,
     },
     /// The outcome of [`Effect::Persist`].
     Persisted {
@@ -157,12 +155,12 @@ pub enum Effect {
         /// What its client calls itself.
         agent: String,
     },
-    /// Hash the headers of these claims and answer each with [`Input::Verified`], in any order, on any thread.
-    /// [`Verifier::digests`](otedama_hash::Verifier::digests) takes them all at once. A thread that hashes had better give
-    /// the claims back to be dropped: their counts of references are busy elsewhere.
+    /// Hash the headers that these shares [claim](Check::claim) and give the shares back with [`Input::Verified`], in
+    /// any order and in pieces, on any thread. [`Verifier::digests`](otedama_hash::Verifier::digests) takes them all at
+    /// once.
     Verify {
-        /// What to hash, each with what is to be given back.
-        checks: Vec<(CheckId, Claim)>,
+        /// What to hash.
+        checks: Vec<Check>,
     },
     /// Read nothing more from this connection until [`Effect::Resume`]: it has as much under way as it may.
     Pause {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use otedama_core::{
-    ChannelId, Extranonce, Hash256, HeaderSource, Job, JobId, Share, Terms as JobTerms, Weight,
+    ChannelId, Claim, Extranonce, Hash256, HeaderSource, Job, JobId, Share, Terms as JobTerms, Weight,
 };
 
 use super::connection::SentJob;
@@ -173,7 +173,8 @@ impl PoolCore {
         let terms = sent.job.terms();
         let Some(extranonce2) = Extranonce::from_counter(0, terms.extranonce2_len) else { return };
         let share = Share::new(terms.channel, terms.id, extranonce2, source.ntime, 0);
-        if let Some((_, block)) = assemble(&sent.job, &sent.board, &share) {
+        let claim = sent.job.claim(&share).ok();
+        if let Some((_, block)) = claim.and_then(|claim| assemble(&claim, &sent.board)) {
             self.effects.push_back(Effect::Propose { block: block.into() });
         }
     }
@@ -216,10 +217,10 @@ impl PoolCore {
 }
 
 /// The block that a share makes: its id and its bytes.
-pub(super) fn assemble(job: &Job, board: &BoardJob, share: &Share) -> Option<(Hash256, Box<[u8]>)> {
-    let HeaderSource::Bitcoin(source) = &job.body().source else { return None };
-    let header = job.header(share).ok()?;
-    let coinbase = source.coinbase.transaction(&job.terms().extranonce_prefix, &share.extranonce2);
+pub(super) fn assemble(claim: &Claim, board: &BoardJob) -> Option<(Hash256, Box<[u8]>)> {
+    let HeaderSource::Bitcoin(source) = &claim.job().body().source else { return None };
+    let header = claim.header();
+    let coinbase = source.coinbase.transaction(&claim.job().terms().extranonce_prefix, claim.extranonce2());
     let block = board.template.block(&header, &coinbase);
     Some((Hash256::sha256d(header.as_bytes()), block.into()))
 }

@@ -16,16 +16,16 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use otedama_core::{Claim, Extranonce, Moment, Now, Weight};
+use otedama_core::{Extranonce, Moment, Now, Weight};
 use otedama_stratum::ServerSession;
 
 pub use self::config::{Authorization, CoreConfig, CoreLimits, Newcomer, PREFIX_LEN, Payouts, StartPolicy};
-pub use self::io::{BatchId, CheckId, CloseReason, ConnectionId, Effect, Input, NodeId, PoolEvent};
+pub use self::io::{BatchId, CloseReason, ConnectionId, Effect, Input, NodeId, PoolEvent};
+pub use self::shares::Check;
 
 use self::blocks::Blocks;
 use self::commit::{Commit, Terms};
 use self::connection::{Connection, Given};
-use self::shares::PendingShare;
 use self::source::Sources;
 use crate::extranonce::Prefixes;
 use crate::hashing::NumberMap;
@@ -55,10 +55,12 @@ pub struct PoolCore {
     sources: Sources,
     commit: Commit,
     blocks: Blocks,
-    checks: NumberMap<CheckId, PendingShare>,
-    last_check: u64,
+    /// Shares whose hash is waited for.
+    hashing: usize,
     /// Those whose hash was not asked for yet.
-    unhashed: Vec<(CheckId, Claim)>,
+    unhashed: Vec<Check>,
+    /// What comes back empty, to be filled again.
+    spare_checks: Vec<Check>,
     /// Connections that are not read from for now.
     paused: usize,
     /// Some of them may wait for the pool as a whole, not for shares of their own.
@@ -103,9 +105,9 @@ impl PoolCore {
             now,
             blocks,
             connections: NumberMap::default(),
-            checks: NumberMap::default(),
-            last_check: 0,
+            hashing: 0,
             unhashed: Vec::new(),
+            spare_checks: Vec::new(),
             paused: 0,
             congested: false,
             unrolled: 0,
@@ -128,7 +130,7 @@ impl PoolCore {
             Input::Disconnected { connection } => self.disconnected(connection),
             Input::Template { node, template } => self.offered(node, template),
             Input::NodeFailed { node, error } => self.node_failed(node, error),
-            Input::Verified { check, digest } => self.verified(check, digest),
+            Input::Verified { checks, digests } => self.verified(checks, digests),
             Input::Persisted { batch, outcome } => self.persisted(batch, outcome),
             Input::Window { shares } => self.window_loaded(&shares),
             Input::Submitted { hash, answers } => {
@@ -156,8 +158,11 @@ impl PoolCore {
 
     /// Whatever came in since it was asked last goes off to be hashed together.
     fn poll_verify(&mut self) -> Option<Effect> {
-        let checks = (!self.unhashed.is_empty()).then(|| std::mem::take(&mut self.unhashed));
-        checks.map(|checks| Effect::Verify { checks })
+        if self.unhashed.is_empty() {
+            return None;
+        }
+        let spare = std::mem::take(&mut self.spare_checks);
+        Some(Effect::Verify { checks: std::mem::replace(&mut self.unhashed, spare) })
     }
 
     /// When [`Input::Timeout`] is due, if nothing happens before.

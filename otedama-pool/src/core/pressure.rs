@@ -1,4 +1,5 @@
-//! How much may be under way, and what happens beyond: connections are not read from, so that no share need be dropped.
+//! How much may be under way. With half of it connections are not read from, until it is a quarter. What was read by then
+//! still has the other half, so that no share need be dropped.
 
 use super::PoolCore;
 use super::connection::Connection;
@@ -12,17 +13,17 @@ impl PoolCore {
 
     fn is_congested(&self) -> bool {
         let limits = &self.config.limits;
-        self.checks.len() >= limits.checks || self.commit.backlog() >= limits.backlog
+        self.hashing >= limits.checks || self.commit.backlog() >= limits.backlog
     }
 
     /// A share of this connection went off to be hashed.
     pub(super) fn share_begins(&mut self, id: ConnectionId) {
-        let congested = self.is_congested();
+        let congested = !self.is_below(2);
         self.congested |= congested;
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.open += 1;
-        let full = congested || connection.open >= self.config.limits.shares_per_connection;
-        if full && !connection.paused {
+        let much = congested || connection.open >= self.config.limits.shares_per_connection.div_ceil(2);
+        if much && !connection.paused {
             connection.paused = true;
             self.paused += 1;
             self.effects.push_back(Effect::Pause { connection: id });
@@ -36,7 +37,7 @@ impl PoolCore {
         if !connection.paused {
             return;
         }
-        if self.is_relieved() {
+        if self.is_below(4) {
             self.resume(id);
         } else {
             // It may have no share left whose end would bring it back here.
@@ -47,7 +48,7 @@ impl PoolCore {
     /// Reads again from everybody who has little under way, once the pool as a whole has. To be called whenever it may
     /// have: it looks at the connections only if some of them wait for that.
     pub(super) fn relieve(&mut self) {
-        if !self.congested || !self.is_relieved() {
+        if !self.congested || !self.is_below(4) {
             return;
         }
         self.congested = false;
@@ -68,17 +69,18 @@ impl PoolCore {
     }
 
     fn resume(&mut self, id: ConnectionId) {
-        let half = self.config.limits.shares_per_connection / 2;
+        let little = self.config.limits.shares_per_connection / 4;
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        if connection.paused && connection.open <= half {
+        if connection.paused && connection.open <= little {
             connection.paused = false;
             self.paused -= 1;
             self.effects.push_back(Effect::Resume { connection: id });
         }
     }
 
-    fn is_relieved(&self) -> bool {
+    /// Whether no more than this part of what may be under way is.
+    fn is_below(&self, part: usize) -> bool {
         let limits = &self.config.limits;
-        self.checks.len() <= limits.checks / 2 && self.commit.backlog() <= limits.backlog / 2
+        self.hashing <= limits.checks / part && self.commit.backlog() <= limits.backlog / part
     }
 }

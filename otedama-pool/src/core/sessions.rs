@@ -250,7 +250,7 @@ impl PoolCore {
     fn machine(&mut self, id: ConnectionId, machine: WorkerId, of: WorkerId, name: &str) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let name: Arc<str> = name.chars().take(WORKER_NAME).collect::<String>().into();
-        let named = connection.worker(of).map(|worker| Worker { name, ..worker.clone() });
+        let named = connection.worker(of).map(|worker| Worker { name, ..Worker::clone(worker) });
         connection.set_worker(machine, named);
     }
 

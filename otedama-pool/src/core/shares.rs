@@ -2,39 +2,44 @@
 
 use std::sync::Arc;
 
-use otedama_core::{Digest, Reject, Share};
+use otedama_core::{Claim, Digest, Reject, Share};
 use otedama_stratum::Ticket;
 
 use super::PoolCore;
 use super::commit::{AcceptedShare, Found, Record};
 use super::connection::Worker;
-use super::io::{BatchId, CheckId, ConnectionId, PoolEvent};
+use super::io::{BatchId, ConnectionId, PoolEvent};
 use super::mining::assemble;
 use crate::job::BoardJob;
 use crate::journal::{Applied, Candidate, JournalError};
 use crate::validator::Pending;
 
-/// A share on its way through the hash.
+/// A share on its way through the hash. Whoever loses it leaves a miner without an answer.
 #[derive(Debug)]
-pub(super) struct PendingShare {
+pub struct Check {
     connection: ConnectionId,
     /// What to answer to; none if that is done.
     ticket: Option<Ticket>,
-    worker: Worker,
+    worker: Arc<Worker>,
     board: Arc<BoardJob>,
-    share: Share,
     pending: Pending,
+}
+
+impl Check {
+    /// The claim whose header has to be hashed.
+    #[must_use]
+    pub const fn claim(&self) -> &Claim {
+        self.pending.claim()
+    }
 }
 
 impl PoolCore {
     /// A share comes in: the cheap checks, then it goes off to be hashed.
     pub(super) fn submit(&mut self, id: ConnectionId, ticket: Option<Ticket>, share: &Share) {
         match self.begin(id, ticket, share) {
-            Ok(pending) => {
-                self.last_check += 1;
-                let check = CheckId(self.last_check);
-                self.unhashed.push((check, pending.pending.claim().clone()));
-                self.checks.insert(check, pending);
+            Ok(check) => {
+                self.unhashed.push(check);
+                self.hashing += 1;
                 self.share_begins(id);
             }
             Err(reject) => self.reject(id, ticket, reject),
@@ -42,7 +47,7 @@ impl PoolCore {
     }
 
     /// What does not count as a share is hashed all the same if a header can be made of it: it may be a block.
-    fn begin(&self, id: ConnectionId, ticket: Option<Ticket>, share: &Share) -> Result<PendingShare, Reject> {
+    fn begin(&self, id: ConnectionId, ticket: Option<Ticket>, share: &Share) -> Result<Check, Reject> {
         let connection = self.connections.get(&id).ok_or(Reject::NotSubscribed)?;
         let known = connection.worker(share.worker);
         let channel = connection.channel(share.channel).ok_or(Reject::UnknownJob)?;
@@ -57,50 +62,59 @@ impl PoolCore {
         } else if ticket.is_none() || self.is_full(connection) {
             pending = pending.refused(Reject::Overloaded);
         }
-        let (worker, board, share) = (worker.clone(), Arc::clone(&sent.board), share.clone());
-        Ok(PendingShare { connection: id, ticket, worker, board, share, pending })
+        let (worker, board) = (Arc::clone(worker), Arc::clone(&sent.board));
+        Ok(Check { connection: id, ticket, worker, board, pending })
     }
 
-    /// The hash is there: the verdict. A block goes out whatever the verdict on the share is.
-    pub(super) fn verified(&mut self, check: CheckId, digest: Digest) {
-        let Some(checked) = self.checks.remove(&check) else { return };
-        let PendingShare { connection, ticket, worker, board: job, pending, .. } = &checked;
-        let (connection, ticket) = (*connection, *ticket);
-        let board = &mut self.board;
-        let judged = pending.finish(digest, |digest| board.is_first(job, digest));
-        match (judged.verdict, ticket) {
-            (Ok(verdict), Some(ticket)) => self.commit.add(Record::Share(AcceptedShare {
-                connection,
-                channel: checked.share.channel,
-                ticket,
-                account: worker.payout.account.clone(),
-                worker: Arc::clone(&worker.name),
-                weight: verdict.weight(),
-                digest,
-                job: Arc::clone(job),
-            })),
-            (Ok(_), None) => self.share_ended(connection),
-            (Err(reject), ticket) => {
-                self.reject(connection, ticket, reject);
-                self.share_ended(connection);
+    /// The hashes are there: the verdicts.
+    pub(super) fn verified(&mut self, mut checks: Vec<Check>, digests: Vec<Digest>) {
+        self.hashing = self.hashing.saturating_sub(checks.len());
+        self.board.fetch(checks.iter().map(|check| &*check.board).zip(&digests));
+        let mut digests = digests.into_iter();
+        for check in checks.drain(..) {
+            match digests.next() {
+                Some(digest) => self.judge(check, digest),
+                None => self.refuse(check.connection, check.ticket, Reject::Overloaded),
             }
         }
-        if judged.block {
-            self.block_found(&checked);
+        if checks.capacity() > self.spare_checks.capacity() {
+            self.spare_checks = checks;
         }
         self.relieve();
     }
 
-    fn block_found(&mut self, checked: &PendingShare) {
-        let PendingShare { worker, board, share, pending, .. } = checked;
-        let Some((hash, block)) = assemble(pending.job(), board, share) else { return };
-        if !self.blocks.is_first(hash) {
-            return;
+    /// A block goes out whatever the verdict on the share is.
+    fn judge(&mut self, check: Check, digest: Digest) {
+        let board = &mut self.board;
+        let judged = check.pending.finish(digest, |digest| board.is_first(&check.board, digest));
+        let found = if judged.block { self.found(&check) } else { None };
+        let Check { connection, ticket, worker, board: job, pending } = check;
+        match (judged.verdict, ticket) {
+            (Ok(verdict), Some(ticket)) => {
+                let (channel, weight) = (pending.job().terms().channel, verdict.weight());
+                let share = AcceptedShare { connection, channel, ticket, worker, weight, digest, job };
+                self.commit.add(Record::Share(share));
+            }
+            (Ok(_), None) => self.share_ended(connection),
+            (Err(reject), ticket) => self.refuse(connection, ticket, reject),
         }
-        let (account, name) = (worker.payout.account.clone(), Arc::clone(&worker.name));
-        let (job, candidate, leaves_at) = (Arc::clone(board), None, None);
-        let found = Found { hash, account, worker: name, job, block, candidate, leaves_at };
-        self.commit.add_block(found, self.now);
+        // Behind the share, which belongs to what the block pays for.
+        if let Some(found) = found {
+            self.commit.add_block(found, self.now);
+        }
+    }
+
+    fn found(&mut self, check: &Check) -> Option<Found> {
+        let Check { worker, board, pending, .. } = check;
+        let (hash, block) = assemble(pending.claim(), board)?;
+        let (worker, job, candidate, leaves_at) = (Arc::clone(worker), Arc::clone(board), None, None);
+        self.blocks.is_first(hash).then_some(Found { hash, worker, job, block, candidate, leaves_at })
+    }
+
+    /// A share that went off to be hashed does not count.
+    fn refuse(&mut self, id: ConnectionId, ticket: Option<Ticket>, reject: Reject) {
+        self.reject(id, ticket, reject);
+        self.share_ended(id);
     }
 
     /// The journal has spoken: only now is a share accepted, only now does a block leave.
@@ -110,9 +124,11 @@ impl PoolCore {
                 if std::mem::take(&mut self.journal_failing) {
                     self.event(PoolEvent::JournalRecovered);
                 }
-                for record in self.commit.done(batch).unwrap_or_default() {
+                let mut records = self.commit.done(batch).unwrap_or_default();
+                for record in records.drain(..) {
                     self.committed(record);
                 }
+                self.commit.recycle(records);
                 self.roll_up();
             }
             Err(error) => {
@@ -137,7 +153,8 @@ impl PoolCore {
     fn committed(&mut self, record: Record) {
         match record {
             Record::Share(share) => {
-                let AcceptedShare { connection: id, channel, ticket, account, worker, weight, .. } = share;
+                let AcceptedShare { connection: id, channel, ticket, worker, weight, .. } = share;
+                let (account, worker) = (worker.payout.account.clone(), Arc::clone(&worker.name));
                 self.unrolled = self.unrolled.saturating_add(1);
                 self.event(PoolEvent::Share { connection: id, channel, account, worker, weight });
                 let now = self.now;
@@ -170,8 +187,7 @@ impl PoolCore {
         match record {
             Record::Share(share) => {
                 self.board.forget(&share.job, &share.digest);
-                self.reject(share.connection, Some(share.ticket), Reject::NotRecorded);
-                self.share_ended(share.connection);
+                self.refuse(share.connection, Some(share.ticket), Reject::NotRecorded);
             }
             Record::Block(mut found) => {
                 self.commit.leaves(&mut found);

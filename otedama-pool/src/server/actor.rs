@@ -30,7 +30,7 @@ use crate::points;
 use crate::template::Template;
 
 /// Messages that are handled before the effects are carried out.
-const BURST: usize = 512;
+const BURST: usize = 128;
 /// How long an orderly stop waits for the journal.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -220,10 +220,8 @@ impl Actor {
     }
 
     fn verified(&mut self, hashed: Hashed) {
-        let now = self.clock.now();
-        for ((check, _), digest) in hashed.checks.into_iter().zip(hashed.digests) {
-            self.core.handle(Input::Verified { check, digest }, now);
-        }
+        let Hashed { checks, digests } = hashed;
+        self.core.handle(Input::Verified { checks, digests }, self.clock.now());
     }
 
     /// Tells the journal's thread what to do. If that has ended, the journal has failed.

@@ -4,13 +4,13 @@ use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use otedama_core::{Algorithm, Claim, Digest, Weight};
+use otedama_core::{Algorithm, Digest, Weight};
 use otedama_hash::Verifier;
 use tokio::sync::{mpsc, oneshot};
 
 use super::actor::Message;
 use crate::account::PoolName;
-use crate::core::{BatchId, CheckId};
+use crate::core::{BatchId, Check};
 use crate::journal::{Balance, Entry, Journal, JournalError};
 use crate::points;
 
@@ -55,18 +55,16 @@ pub(super) fn journal(
             if messages.blocking_send(answer).is_err() {
                 return;
             }
+            journal.tidy();
         }
     })?;
     Ok((sender, thread))
 }
 
-/// Shares that wait for their hash.
-type Checks = Vec<(CheckId, Claim)>;
-
 /// Shares with the digests of their headers.
 #[derive(Debug, Default)]
 pub(super) struct Hashed {
-    pub(super) checks: Checks,
+    pub(super) checks: Vec<Check>,
     pub(super) digests: Vec<Digest>,
 }
 
@@ -78,7 +76,7 @@ pub(super) struct Hashing {
     at_once: usize,
     /// This many go to one thread.
     piece: usize,
-    queue: std_mpsc::Sender<Checks>,
+    queue: std_mpsc::Sender<Vec<Check>>,
 }
 
 impl Hashing {
@@ -97,7 +95,7 @@ impl Hashing {
     }
 
     /// The digests; none if they will come as messages.
-    pub(super) fn hash(&self, checks: Checks) -> Hashed {
+    pub(super) fn hash(&self, checks: Vec<Check>) -> Hashed {
         if checks.len() <= self.at_once {
             return digests(&self.verifier, checks);
         }
@@ -110,15 +108,15 @@ impl Hashing {
     }
 }
 
-fn digests(verifier: &Verifier, checks: Checks) -> Hashed {
+fn digests(verifier: &Verifier, checks: Vec<Check>) -> Hashed {
     points::pass("before-verified");
-    let digests = verifier.digests(checks.iter().map(|(_, claim)| claim));
+    let digests = verifier.digests(checks.iter().map(Check::claim));
     points::pass("after-verified");
     Hashed { checks, digests }
 }
 
 fn verify(
-    waiting: &Mutex<std_mpsc::Receiver<Checks>>,
+    waiting: &Mutex<std_mpsc::Receiver<Vec<Check>>>,
     verifier: &Verifier,
     messages: &mpsc::Sender<Message>,
 ) {

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use otedama_core::{Algorithm, Hash256, Header, Target, Weight};
+use otedama_core::{Algorithm, Hash256, Target, Weight};
 
 use super::audit::{Broken, NEVER_LOST, WRITTEN, broken};
 use super::bug::{Bug, Misrounding};
 use super::chain::{BLOCK_WEIGHT, hash_of};
 use super::store::Op;
 use super::world::{Event, MATURITY, World};
-use crate::core::{CheckId, ConnectionId, Effect, Input, NodeId, PoolCore};
+use crate::core::{Check, ConnectionId, Effect, Input, NodeId, PoolCore};
 use crate::journal::{BlockState, Journal as _, Life};
 use crate::node::{BlockStatus, NodeError, Submission};
 
@@ -168,10 +168,9 @@ impl World {
                 return broken("nobody is sent away without a reason", format!("{connection}: {reason}"));
             }
             Effect::Verify { checks } => {
-                for (check, claim) in checks {
+                for check in checks {
                     let delay = self.random.between(1, 30_000);
-                    let header = Box::new(claim.header());
-                    self.later(delay, Event::Verified { life, check, header });
+                    self.later(delay, Event::Verified { life, check: Box::new(check) });
                 }
             }
             Effect::Persist { batch, entries } => return self.persist(batch, entries),
@@ -306,8 +305,9 @@ impl World {
         self.later(delay, Event::Observed { life, hash, answers });
     }
 
-    fn verified(&mut self, check: CheckId, header: &Header) -> Result<(), Broken> {
-        let mut digest = self.verifier.digest(header);
+    fn verified(&mut self, check: Check) -> Result<(), Broken> {
+        let header = check.claim().header();
+        let mut digest = self.verifier.digest(&header);
         let network = Target::from_weight(Weight::new(BLOCK_WEIGHT)).unwrap_or(Target::MAX).to_compact();
         let is_block = Algorithm::SHA256D.meets(&digest, network.target().unwrap_or(Target::MAX));
         let hash = hash_of(header.as_bytes());
@@ -326,7 +326,7 @@ impl World {
         if self.bug == Some(Bug::DropsStaleBlocks) && stale && is_block {
             digest = otedama_core::Digest::new([0xff; 32]);
         }
-        self.feed(Input::Verified { check, digest })
+        self.feed(Input::Verified { checks: vec![check], digests: vec![digest] })
     }
 
     fn poll(&mut self, node: usize) -> Result<(), Broken> {
@@ -384,7 +384,7 @@ impl World {
                 self.send_up(link, &bytes);
                 Ok(())
             }
-            Event::Verified { check, header, .. } => self.verified(check, &header),
+            Event::Verified { check, .. } => self.verified(*check),
             Event::Write { batch, entries, .. } => self.write(batch, entries),
             Event::Sync { batch, entries, applied, .. } => self.sync(batch, &entries, applied),
             Event::Persisted { batch, outcome, .. } => self.persisted(batch, outcome),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use otedama_core::{Algorithm, Hash256, Header, Moment, Now, Percent, Target, UnixTime, Weight};
+use otedama_core::{Algorithm, Hash256, Moment, Now, Percent, Target, UnixTime, Weight};
 use otedama_hash::Verifier;
 
 use super::action::{Action, Deed, Lie};
@@ -19,7 +19,7 @@ use super::random::Random;
 use super::store::Store;
 use super::{Options, Tally};
 use crate::account::{Account, PoolName};
-use crate::core::{BatchId, CheckId, CoreConfig, NodeId};
+use crate::core::{BatchId, Check, CoreConfig, NodeId};
 use crate::job::{Layout, Payout};
 use crate::journal::{Applied, Entry, JournalError, RolledUp};
 use crate::node::{BlockStatus, NodeError, Submission};
@@ -46,7 +46,7 @@ pub(super) enum Event {
     Connect { miner: usize },
     Replay { miner: usize },
     Say { link: u64, bytes: Vec<u8> },
-    Verified { life: u64, check: CheckId, header: Box<Header> },
+    Verified { life: u64, check: Box<Check> },
     Write { life: u64, batch: BatchId, entries: Arc<[Entry]> },
     Sync { life: u64, batch: BatchId, entries: Arc<[Entry]>, applied: Vec<Applied> },
     Persisted { life: u64, batch: BatchId, outcome: Result<Vec<Applied>, JournalError> },
