@@ -1,5 +1,6 @@
 //! How fast this machine hashes.
 
+use std::fmt::Display;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -44,37 +45,79 @@ pub(crate) fn measure(
     time: Duration,
     interrupt: &Interrupt,
 ) -> Result<Measured, Failure> {
-    let stop = Stop::new();
-    let barrier = Barrier::new(threads + 1);
     let work = Work::new(kernel.algorithm(), header(kernel.algorithm()), Target::ZERO);
-    let (elapsed, results) = thread::scope(|scope| {
-        let hasher = || {
-            let made = pages::scanner(kernel);
-            // Also where there is none: the others wait.
-            barrier.wait();
-            let (mut scanner, backing) = made?;
-            hash_until(&mut *scanner, &work, &stop).map(|hashes| (hashes, backing))
-        };
-        let hashers: Vec<_> = (0..threads).map(|_| scope.spawn(hasher)).collect();
-        barrier.wait();
-        let start = Instant::now();
-        wait(kernel, time, interrupt);
-        stop.request();
-        let results: Vec<_> = hashers.into_iter().map(thread::ScopedJoinHandle::join).collect();
-        (start.elapsed(), results)
-    });
-    if interrupt.is_requested() {
-        return Err(Failure::Interrupted);
-    }
+    let (elapsed, hashed) = together(
+        threads,
+        &kernel,
+        || pages::scanner(kernel),
+        |(mut scanner, backing), stop| hash_until(&mut *scanner, &work, stop).map(|hashes| (hashes, backing)),
+        || wait(kernel, time, interrupt),
+        interrupt,
+    )?;
     let mut measured = Measured { elapsed, hashes: 0, backing: None };
-    for result in results {
-        let result = result.map_err(|_| Failure::Failed(format!("a thread of {kernel} broke down")))?;
-        let (hashes, backing) = result.map_err(|error| Failure::Failed(error.to_string()))?;
+    for (hashes, backing) in hashed {
         measured.hashes = measured.hashes.saturating_add(hashes);
         let rank = |backing: &Backing| (backing.kind, backing.covered);
         measured.backing = measured.backing.into_iter().chain(backing).min_by_key(rank);
     }
     Ok(measured)
+}
+
+/// How many hashes so many threads compute until they are told to stop, and in what time.
+pub(crate) fn count<S, E>(
+    (threads, time): (usize, Duration),
+    name: &dyn Display,
+    scanner: impl Fn() -> Result<S, E> + Sync,
+    scan: impl Fn(S, &Stop) -> Result<u64, ScanError> + Sync,
+    interrupt: &Interrupt,
+) -> Result<(Duration, u64), Failure>
+where
+    ScanError: From<E>,
+{
+    let wait = || {
+        interrupt.wait(time);
+    };
+    let (elapsed, counts) = together(threads, name, scanner, scan, wait, interrupt)?;
+    Ok((elapsed, counts.into_iter().fold(0, u64::saturating_add)))
+}
+
+/// Prepares on so many threads, runs on all of them at the same time from when the last is ready until the wait is over,
+/// and returns how long that was and what came out.
+fn together<S, T: Send, E>(
+    threads: usize,
+    name: &dyn Display,
+    prepare: impl Fn() -> Result<S, E> + Sync,
+    run: impl Fn(S, &Stop) -> Result<T, ScanError> + Sync,
+    wait: impl FnOnce(),
+    interrupt: &Interrupt,
+) -> Result<(Duration, Vec<T>), Failure>
+where
+    ScanError: From<E>,
+{
+    let (stop, barrier) = (Stop::new(), Barrier::new(threads + 1));
+    let task = || {
+        let prepared = prepare();
+        // Also where nothing is: the others wait.
+        barrier.wait();
+        run(prepared?, &stop)
+    };
+    let (elapsed, results) = thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(task)).collect();
+        barrier.wait();
+        let start = Instant::now();
+        wait();
+        stop.request();
+        let results: Vec<_> = running.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        (start.elapsed(), results)
+    });
+    if interrupt.is_requested() {
+        return Err(Failure::Interrupted);
+    }
+    let broken = || Failure::Failed(format!("a thread of {name} broke down"));
+    let result = |joined: thread::Result<Result<T, ScanError>>| {
+        joined.map_err(|_| broken())?.map_err(|error| Failure::Failed(error.to_string()))
+    };
+    Ok((elapsed, results.into_iter().map(result).collect::<Result<_, _>>()?))
 }
 
 /// Lets it run, and says how far it is.

@@ -2,10 +2,9 @@
 //! kernels.
 
 use std::io::{self, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Barrier};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use otedama_core::{Algorithm, Hash256, HashRate, Target, Weight, Work, hex};
 use otedama_gpu::pages;
@@ -18,7 +17,7 @@ use tracing::{info, warn};
 use crate::cache;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::measure::header;
+use crate::measure::{count, header};
 
 /// Nonces of the checksum; one in four digests is part of it.
 const CHECKED: u64 = 16;
@@ -176,32 +175,12 @@ fn measure(
     time: Duration,
     interrupt: &Interrupt,
 ) -> Result<(Duration, u64), Failure> {
-    let (stop, barrier) = (Stop::new(), Barrier::new(threads + 1));
     let work = work(algorithm, Target::ZERO);
-    let hasher = || -> Result<u64, ScanError> {
-        let scanner = Scanner::over(algorithm, Arc::clone(tables));
-        // Also where there is none: the others wait.
-        barrier.wait();
-        Ok(scanner?.scan(&work, NonceRange::all(algorithm), &stop, &mut Vec::new())?.hashes)
+    let scanner = || Scanner::over(algorithm, Arc::clone(tables));
+    let scan = |mut scanner: Scanner, stop: &Stop| -> Result<u64, ScanError> {
+        Ok(scanner.scan(&work, NonceRange::all(algorithm), stop, &mut Vec::new())?.hashes)
     };
-    let (elapsed, counts) = thread::scope(|scope| {
-        let hashers: Vec<_> = (0..threads).map(|_| scope.spawn(hasher)).collect();
-        barrier.wait();
-        let start = Instant::now();
-        interrupt.wait(time);
-        stop.request();
-        let counts: Vec<_> = hashers.into_iter().map(thread::ScopedJoinHandle::join).collect();
-        (start.elapsed(), counts)
-    });
-    if interrupt.is_requested() {
-        return Err(Failure::Interrupted);
-    }
-    let mut hashes: u64 = 0;
-    for count in counts {
-        let count = count.map_err(|_| failed(&format!("a thread of {algorithm} broke down")))?;
-        hashes = hashes.saturating_add(count.map_err(|error| failed(&error))?);
-    }
-    Ok((elapsed, hashes))
+    count((threads, time), &algorithm, scanner, scan, interrupt)
 }
 
 /// What a scan finds in a fixed range, as a checksum; an error if the portable code, one hash after the other from the

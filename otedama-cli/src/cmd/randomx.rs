@@ -2,21 +2,22 @@
 
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Barrier};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use otedama_core::{Algorithm, Hash256, HashRate, Header, Seed, Target, Weight, Work, hex};
 use otedama_gpu::pages::{self, Backing};
 use otedama_gpu::randomx::{Event, Mode, Ready, Store, caches, threads};
-use otedama_hash::randomx::{Cache, Pages, Provider as _, Scanner, Tables};
+use otedama_hash::randomx::{Cache, Machine, Pages, Provider as _, Scanner, Tables};
 use otedama_hash::{NonceRange, Scan, ScanError, Stop};
 use serde_json::json;
 use tracing::info;
 
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
+use crate::measure::count;
 use crate::miner::mib;
 
 /// The key of the tables that are measured.
@@ -188,41 +189,18 @@ fn work(target: Target) -> Work {
     Work::new(Algorithm::RANDOMX, header, target).with_seed(SEED)
 }
 
-/// Hashes on so many threads, all of which begin together.
 fn measure(
     tables: &Tables,
     threads: usize,
     time: Duration,
     interrupt: &Interrupt,
 ) -> Result<(Duration, u64), Failure> {
-    let (stop, barrier) = (Stop::new(), Barrier::new(threads + 1));
     let work = work(Target::ZERO);
-    let hasher = || -> Result<u64, ScanError> {
-        let machine = tables.machine();
-        // Also where there is none: the others wait.
-        barrier.wait();
-        let mut scanner = Scanner::over(SEED, machine?);
-        let scanned = scanner.scan(&work, NonceRange::all(work.algorithm), &stop, &mut Vec::new())?;
-        Ok(scanned.hashes)
+    let scan = |machine: Machine, stop: &Stop| -> Result<u64, ScanError> {
+        let mut scanner = Scanner::over(SEED, machine);
+        Ok(scanner.scan(&work, NonceRange::all(work.algorithm), stop, &mut Vec::new())?.hashes)
     };
-    let (elapsed, counts) = thread::scope(|scope| {
-        let hashers: Vec<_> = (0..threads).map(|_| scope.spawn(hasher)).collect();
-        barrier.wait();
-        let start = Instant::now();
-        interrupt.wait(time);
-        stop.request();
-        let counts: Vec<_> = hashers.into_iter().map(thread::ScopedJoinHandle::join).collect();
-        (start.elapsed(), counts)
-    });
-    if interrupt.is_requested() {
-        return Err(Failure::Interrupted);
-    }
-    let mut hashes: u64 = 0;
-    for count in counts {
-        let count = count.map_err(|_| failed(&"a thread of randomx broke down"))?;
-        hashes = hashes.saturating_add(count.map_err(|error| failed(&error))?);
-    }
-    Ok((elapsed, hashes))
+    count((threads, time), &work.algorithm, || tables.machine(), scan, interrupt)
 }
 
 /// What a scan finds in a fixed range, as a checksum; an error if the library's plain call finds anything else.
