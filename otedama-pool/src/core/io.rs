@@ -162,7 +162,7 @@ pub enum Effect {
         /// What to hash.
         checks: Vec<Check>,
     },
-    /// Read nothing more from this connection until [`Effect::Resume`]: it has as much under way as it may.
+    /// Read nothing more from this connection until [`Effect::Resume`]: it has enough under way.
     Pause {
         /// This one.
         connection: ConnectionId,
