@@ -164,6 +164,22 @@ fn whoever_waits_for_a_journal_that_hangs_is_not_read_from() {
 }
 
 #[test]
+fn a_share_whose_hash_is_lost_is_refused_and_may_come_again() {
+    let mut pool = Pool::new(narrow(2));
+    let mut miner = Miner::join(&mut pool, ALICE);
+    let share = miner.find(&pool, false);
+    pool.bench.hold_hashing();
+    assert_eq!(miner.submit(&mut pool, &share), None);
+    assert!(pool.bench.paused(miner.connection));
+    pool.bench.lose_hashes();
+    miner.exchange(&mut pool);
+    assert_eq!(miner.answer(), Some(Err(20)));
+    assert!(!pool.bench.paused(miner.connection));
+    assert_eq!(miner.submit(&mut pool, &share), Some(Ok(())));
+    assert_eq!(pool.shares().len(), 1);
+}
+
+#[test]
 fn whoever_was_paused_for_the_sake_of_all_is_read_from_when_all_is_well() {
     let mut config = pplns();
     config.limits.backlog = 2;
