@@ -1,4 +1,4 @@
-//! Fast hashes for keys that nobody outside can choose.
+//! Fast maps and sets for keys that nobody outside can choose.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

@@ -188,8 +188,9 @@ impl Actor {
                     self.outlets.remove(&connection);
                 }
                 Effect::Verify { checks } => {
-                    let hashed = self.hashing.hash(checks);
-                    self.verified(hashed);
+                    if let Some(hashed) = self.hashing.hash(checks) {
+                        self.verified(hashed);
+                    }
                 }
                 Effect::Persist { batch, entries } => {
                     self.persisting = true;

@@ -62,7 +62,7 @@ pub(super) fn journal(
 }
 
 /// Shares with the digests of their headers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Hashed {
     pub(super) checks: Vec<Check>,
     pub(super) digests: Vec<Digest>,
@@ -94,17 +94,17 @@ impl Hashing {
         Ok(Self { verifier, at_once, piece, queue })
     }
 
-    /// The digests; none if they will come as messages.
-    pub(super) fn hash(&self, checks: Vec<Check>) -> Hashed {
+    /// The shares with their digests; `None` if they will come as messages.
+    pub(super) fn hash(&self, checks: Vec<Check>) -> Option<Hashed> {
         if checks.len() <= self.at_once {
-            return digests(&self.verifier, checks);
+            return Some(digests(&self.verifier, checks));
         }
         let mut checks = checks.into_iter();
         while checks.len() > 0 {
             // The threads end no earlier than the actor that owns this.
             let _ = self.queue.send(checks.by_ref().take(self.piece).collect());
         }
-        Hashed::default()
+        None
     }
 }
 
